@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. Both build .venv first, from pinned and hashed requirements.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup assembly demo test check format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Build .venv (every other target does it first)
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "runctl needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=python3.x"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+assembly: $(READY) ## Synthesize the template and build the assets into runctl/_assembly
+	$(BIN)/python -m stacks.build_assembly
+
+demo: assembly ## Train, interrupt, resume, compare: the main job on the local target
+	$(BIN)/python -m tests.demo.run_demo
+
+test: assembly ## Everything that CI runs
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Style, types and import rules, in seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+format: $(READY) ## Let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY) ## Compile requirements/*.in again (add UPGRADE=--upgrade to move versions)
+	cd requirements && for name in dev lambda agent bootstrap; do \
+	  ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-annotate --no-header $(UPGRADE) \
+	    $$( [ $$name = dev ] || echo -c dev.txt ) $$name.in -o $$name.txt; done
+
+clean: ## Remove what make built (not .runctl, which holds the state of the local target)
+	rm -rf .venv cdk.out runctl/_assembly build dist
