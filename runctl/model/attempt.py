@@ -1,0 +1,99 @@
+"""An attempt: one machine trying a run, the facts observed of it, and the launch tries that led to it."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from runctl.model.base import Model, UtcDatetime
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.run import PurchaseOption
+from runctl.model.status import Reason
+
+
+class FactKind(StrEnum):
+    """What can be observed of an attempt. Each is written once; the first observation stands."""
+
+    READY = "ready"
+    """SSM says Online."""
+    REBALANCE = "rebalance"
+    WARNED = "warned"
+    """EC2's interruption warning came; from here the attempt is draining."""
+    STARTED = "started"
+    """The training process runs."""
+    ENDED = "ended"
+    """The agent's own report of the end, its final marker: data as in `TrainingEnded`."""
+    COMMAND_FAILED = "command_failed"
+    """SSM says that the start command failed or was never delivered."""
+    GONE = "gone"
+    """EC2 says shutting-down, terminated, stopping or stopped, or knows the machine no more."""
+
+
+class Fact(Model):
+    """One observation: when it was made, and what was seen."""
+
+    at: UtcDatetime
+    data: dict[str, Any] = {}
+
+
+class Wait(StrEnum):
+    """The two states that wait for a task token."""
+
+    READY = "ready"
+    TRAIN = "train"
+
+
+class LaunchTry(Model):
+    """One CreateFleet call of an attempt: written whole before the call, replayed unchanged under its token."""
+
+    number: Annotated[int, Field(ge=1)]
+    client_token: str
+    request: dict[str, Any]
+    """The keyword arguments of CreateFleet."""
+    answered_at: UtcDatetime | None = None
+    errors: tuple[dict[str, str], ...] = ()
+    """CreateFleet's `Errors`, flattened: code, message, instance_type, subnet_id, availability_zone, lifecycle."""
+
+
+class Attempt(Model):
+    """One item `RUN#<id> / ATTEMPT#<0001>` of the runs table."""
+
+    run_id: RunId
+    number: AttemptNumber
+    created_at: UtcDatetime
+    secret: str
+    """Hexadecimal key of the HMAC on the agent's events. Never logged, never in an event."""
+    launch: LaunchTry | None = None
+    instance_id: InstanceId | None = None
+    instance_type: str | None = None
+    availability_zone: str | None = None
+    purchase_option: PurchaseOption | None = None
+    image_id: str | None = None
+    price_usd_per_hour: Decimal | None = None
+    on_demand_usd_per_hour: Decimal | None = None
+    launched_at: UtcDatetime | None = None
+    gone_at: UtcDatetime | None = None
+    """When EC2 stopped charging: the first `shutting-down` or `stopping`."""
+    ended_at: UtcDatetime | None = None
+    reason: Reason | None = None
+    exit_code: int | None = None
+    evidence: str = ""
+    """One sentence: what was seen that gave the reason."""
+    resumed_from_step: int | None = None
+    resumed_from: str | None = None
+    """Key of the manifest that the training was resumed from."""
+    command_id: str | None = None
+    tokens: dict[Wait, TaskToken] = {}
+    facts: dict[FactKind, Fact] = {}
+    version: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether EC2 has announced the end of this machine."""
+        return FactKind.WARNED in self.facts
+
+    @property
+    def owns_live_machine(self) -> bool:
+        """Whether a machine was launched that EC2 has not yet reported as going."""
+        return self.instance_id is not None and self.gone_at is None

@@ -1,0 +1,67 @@
+"""What passes between the states of the state machine: ids and small decisions, never blobs."""
+
+from enum import StrEnum
+from typing import Any
+
+from runctl.model.base import Model, WireModel
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.status import Reason, RunStatus
+
+
+class ExecutionInput(WireModel):
+    """The input of an execution, made by `runctl.client`. The two `…_s` feed the states' `…SecondsPath` fields."""
+
+    run_id: RunId
+    attempt: AttemptNumber = AttemptNumber(1)
+    ready_timeout_s: int
+    heartbeat_timeout_s: int
+    train_timeout_s: int
+    """`max_runtime` and the time to save: the second line behind the agent's own deadline."""
+    instance_id: InstanceId | None = None
+    """Left out unless the user gave a machine."""
+
+
+class Action(StrEnum):
+    """What the state machine does next."""
+
+    LAUNCH = "launch"
+    WAIT = "wait"
+    CONCLUDE = "conclude"
+
+
+class Decision(Model):
+    """The answer of `Decide what next`, put at `$.decision`; `$.attempt` is taken from it."""
+
+    action: Action
+    attempt: AttemptNumber
+    reason: Reason
+    wait_s: int = 0
+    text: str = ""
+
+
+class Conclusion(Model):
+    """The answer of `Conclude run`, put at `$.conclusion`: how the execution ends and what the console shows."""
+
+    status: RunStatus
+    reason: Reason
+    cause: str
+
+
+class StepFailure(WireModel):
+    """What a Catch puts at `$.error`."""
+
+    Error: str
+    Cause: str = ""
+
+
+class StepInput(WireModel):
+    """What every step is invoked with: the state's data, and the task token where the state waits for one."""
+
+    run_id: RunId
+    attempt: AttemptNumber = AttemptNumber(1)
+    instance_id: InstanceId | None = None
+    task_token: str | None = None
+    error: StepFailure | None = None
+    decision: Decision | None = None
+    training: dict[str, Any] | None = None
+    """What `Train` answered; there only after a success."""

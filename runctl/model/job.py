@@ -1,0 +1,59 @@
+"""The hand-off: what the controller leaves in the bucket for the machine's agent, and for it alone."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runctl.model.base import WireModel
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.run import CodeRef
+
+
+class LinkedFile(WireModel):
+    """A file of an earlier attempt's checkpoint, with a short-lived link to read it."""
+
+    path: str
+    bytes: int
+    sha256: str
+    url: str
+
+
+class ResumePoint(WireModel):
+    """A complete checkpoint to resume from."""
+
+    manifest_key: str
+    name: str
+    step: int | None = None
+    files: tuple[LinkedFile, ...]
+
+
+class AgentJob(WireModel):
+    """`handoff/<role-id>:<instance-id>/job.json`: all that the agent needs and may know."""
+
+    version: Literal[1] = 1
+    run_id: RunId
+    attempt: AttemptNumber
+    instance_id: InstanceId
+    task_token: TaskToken
+    secret: str
+    region: str
+    bucket: str
+    bus_name: str
+    log_group: str
+    log_stream: str
+    """`<run>/<attempt, four digits>`: one stream an attempt, never overwritten."""
+    prefix: str
+    """`runs/<run>/attempts/<0001>/<role-id>:<instance-id>/`: the only keys that this machine may write."""
+    code: CodeRef
+    script: str
+    args: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    resume_points: tuple[ResumePoint, ...] = ()
+    """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 3
+    verify_checkpoints: bool = False
+    max_runtime_s: int
+    """What is left of the run's `max_runtime`, counted from the start of the training."""
+    save_limit_s: int
+    heartbeat_interval_s: int
+    dead_man_s: int

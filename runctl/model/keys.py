@@ -1,0 +1,59 @@
+"""Where things lie in the bucket, and how items are named in the runs table.
+
+The machine role may read `handoff/${aws:userid}/*` and `code/*`, and write `runs/*/attempts/*/${aws:userid}/*`;
+for an instance profile `aws:userid` is `<role id>:<instance id>` (IAM User Guide, policy variables).
+"""
+
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+
+HANDOFF_PREFIX = "handoff/"
+CODE_PREFIX = "code/"
+RUNS_PREFIX = "runs/"
+
+META_SORT_KEY = "META"
+
+
+def run_partition(run_id: RunId) -> str:
+    """Partition key of all items of a run."""
+    return f"RUN#{run_id}"
+
+
+def attempt_sort_key(number: AttemptNumber) -> str:
+    """Sort key of an attempt, e.g. `ATTEMPT#0001`."""
+    return f"ATTEMPT#{number:04d}"
+
+
+def event_sort_key(time_iso: str, event_id: str) -> str:
+    """Sort key of a timeline event: sorts by time, unique by id."""
+    return f"EVENT#{time_iso}#{event_id}"
+
+
+def code_key(sha256: str) -> str:
+    """Key of a project archive."""
+    return f"{CODE_PREFIX}{sha256}.tar.gz"
+
+
+def userid(role_id: str, instance_id: InstanceId) -> str:
+    """The machine's `aws:userid`."""
+    return f"{role_id}:{instance_id}"
+
+
+def handoff_key(role_id: str, instance_id: InstanceId) -> str:
+    """Key of the machine's `AgentJob`."""
+    return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/job.json"
+
+
+def attempts_prefix(run_id: RunId) -> str:
+    """Prefix of everything that a run's machines wrote."""
+    return f"{RUNS_PREFIX}{run_id}/attempts/"
+
+
+def attempt_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_id: InstanceId) -> str:
+    """Prefix that one machine may write: below it `checkpoints/<name>/manifest.json`, `checkpoints/<name>/files/…`,
+    `logs/training-<utc>.log`, `output/…` and the final marker `final.json` (the signed `Training Ended` detail)."""
+    return f"{attempts_prefix(run_id)}{number:04d}/{userid(role_id, instance_id)}/"
+
+
+def log_stream(run_id: RunId, number: AttemptNumber) -> str:
+    """CloudWatch Logs stream of an attempt."""
+    return f"{run_id}/{number:04d}"

@@ -1,0 +1,107 @@
+"""Names that more than one room must spell the same: states, functions, parameters, outputs, events, variables."""
+
+from enum import StrEnum
+
+STACK_NAME = "runctl"
+AGENT_EVENT_SOURCE = "runctl.agent"
+
+
+class State(StrEnum):
+    """State names as the console shows them."""
+
+    ADMIT_RUN = "Admit run"
+    MACHINE_GIVEN = "Machine given?"
+    LAUNCH_MACHINE = "Launch machine"
+    WAIT_FOR_SSM = "Wait for SSM"
+    TRAIN = "Train"
+    DECIDE_WHAT_NEXT = "Decide what next"
+    TRY_AGAIN = "Try again?"
+    WAIT_FOR_CAPACITY = "Wait for capacity"
+    CONCLUDE_RUN = "Conclude run"
+    HOW_DID_IT_END = "How did it end?"
+    RUN_SUCCEEDED = "Run succeeded"
+    RUN_FAILED = "Run failed"
+    RUN_CANCELLED = "Run cancelled"
+    RUN_STOPPED = "Run stopped"
+
+
+class Function(StrEnum):
+    """Function folders under lambdas/; the CDK id and the log's `service` share the stem."""
+
+    ADMIT_RUN = "admit_run"
+    LAUNCH_MACHINE = "launch_machine"
+    AWAIT_READY = "await_ready"
+    START_TRAINING = "start_training"
+    DECIDE_NEXT = "decide_next"
+    CONCLUDE_RUN = "conclude_run"
+    OBSERVE_MACHINE = "observe_machine"
+    OBSERVE_COMMAND = "observe_command"
+    OBSERVE_AGENT = "observe_agent"
+    OBSERVE_EXECUTION = "observe_execution"
+    STOP_RUN = "stop_run"
+    WATCH_COSTS = "watch_costs"
+    REAP_MACHINES = "reap_machines"
+
+
+class Variable(StrEnum):
+    """Environment variables of the functions."""
+
+    RUNS_TABLE = "RUNCTL_RUNS_TABLE"
+    BUDGETS_TABLE = "RUNCTL_BUDGETS_TABLE"
+    BUCKET = "RUNCTL_BUCKET"
+    BUS_NAME = "RUNCTL_BUS_NAME"
+    LAUNCH_TEMPLATE_ID = "RUNCTL_LAUNCH_TEMPLATE_ID"
+    SUBNET_IDS = "RUNCTL_SUBNET_IDS"
+    MACHINE_ROLE_ID = "RUNCTL_MACHINE_ROLE_ID"
+    MACHINE_LOG_GROUP = "RUNCTL_MACHINE_LOG_GROUP"
+    TOPIC_ARN = "RUNCTL_TOPIC_ARN"
+    STATE_MACHINE_ARN = "RUNCTL_STATE_MACHINE_ARN"
+    STOP_RUN_FUNCTION_ARN = "RUNCTL_STOP_RUN_FUNCTION_ARN"
+    SCHEDULE_GROUP = "RUNCTL_SCHEDULE_GROUP"
+    SCHEDULE_ROLE_ARN = "RUNCTL_SCHEDULE_ROLE_ARN"
+    METRIC_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
+
+
+class Parameter(StrEnum):
+    """Parameters of the template: all that may differ between deployments."""
+
+    ASSET_BUCKET = "AssetBucket"
+    VPC_ID = "VpcId"
+    SUBNET_IDS = "SubnetIds"
+    DELETION_PROTECTION = "DeletionProtection"
+    COST_WATCH_RATE = "CostWatchRate"
+    REAPER_RATE = "ReaperRate"
+    DASHBOARD = "Dashboard"
+    NOTIFY_EMAIL = "NotifyEmail"
+
+
+class Output(StrEnum):
+    """Outputs of the stack: how the CLI finds what was deployed."""
+
+    RUNS_TABLE = "RunsTable"
+    BUDGETS_TABLE = "BudgetsTable"
+    BUCKET = "Bucket"
+    BUS_NAME = "BusName"
+    STATE_MACHINE_ARN = "StateMachineArn"
+    STOP_RUN_FUNCTION = "StopRunFunction"
+    MACHINE_LOG_GROUP = "MachineLogGroup"
+    TOPIC_ARN = "TopicArn"
+    VERSION = "Version"
+
+
+class Index(StrEnum):
+    """Global secondary indexes of the runs table."""
+
+    BY_INSTANCE = "by_instance"
+    OPEN_RUNS = "open_runs"
+    BY_PROJECT = "by_project"
+
+
+class Tag(StrEnum):
+    """EC2 tags of a machine; set in the launching call itself."""
+
+    RUN = "runctl:run"
+    ATTEMPT = "runctl:attempt"
+    PROJECT = "runctl:project"
+    USER = "runctl:user"
+    PROTECTED = "runctl:protected"

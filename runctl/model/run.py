@@ -1,0 +1,145 @@
+"""A run: what the user asked for, and how it stands."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from runctl.model import timing
+from runctl.model.base import Model, UtcDatetime
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.status import Reason, RunStatus
+
+
+class PurchaseOption(StrEnum):
+    """How a machine is paid for, in EC2's own spelling (`InstanceLifecycle`, fleet `Lifecycle`)."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+class CodeRef(Model):
+    """The project as uploaded: one archive, named by its content."""
+
+    key: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class RunSpec(Model):
+    """What was asked for. Durations are whole seconds here, for they become `TimeoutSeconds`."""
+
+    script: str
+    """Path of the training script, relative to the project's root, with forward slashes."""
+    args: tuple[str, ...] = ()
+    code: CodeRef
+    instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
+    purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
+    environment: dict[str, str] = {}
+    """Environment variables of the training. Never logged."""
+    max_runtime_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = int(timing.MAX_RUNTIME.total_seconds())
+    max_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    capacity_timeout_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = int(timing.CAPACITY_TIMEOUT.total_seconds())
+    ready_timeout_s: Annotated[int, Field(ge=5, le=3_600)] = int(timing.READY_TIMEOUT.total_seconds())
+    heartbeat_timeout_s: Annotated[int, Field(ge=5, le=3_600)] = int(timing.HEARTBEAT_TIMEOUT.total_seconds())
+    heartbeat_interval_s: Annotated[int, Field(ge=1, le=600)] = int(timing.HEARTBEAT_INTERVAL.total_seconds())
+    save_limit_s: Annotated[int, Field(ge=1, le=3_600)] = int(timing.SAVE_LIMIT.total_seconds())
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    """How often a failure of the training itself is tried again."""
+    keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
+    verify_checkpoints: bool = False
+
+    @field_validator("script")
+    @classmethod
+    def _script_stays_inside(cls, value: str) -> str:
+        parts = value.split("/")
+        if not value or value.startswith("/") or ".." in parts or "\\" in value:
+            raise ValueError("the script's path must be relative and stay inside the project")
+        return value
+
+    @model_validator(mode="after")
+    def _heartbeats_fit(self) -> "RunSpec":
+        if self.heartbeat_interval_s * 2 > self.heartbeat_timeout_s:
+            raise ValueError("heartbeat_timeout_s must be at least twice heartbeat_interval_s")
+        return self
+
+
+class StopRequest(Model):
+    """That a run should save and end, and why. The first request stands; `now` may be raised later."""
+
+    reason: Reason
+    requested_by: str
+    requested_at: UtcDatetime
+    now: bool = False
+    """End the machine at once instead of letting the training save."""
+
+
+class CapacityWait(Model):
+    """What is tried, and when next, while there is no machine."""
+
+    waiting_since: UtcDatetime
+    tries: Annotated[int, Field(ge=1)]
+    next_try_at: UtcDatetime | None = None
+    refusals: tuple[str, ...] = ()
+    """Sentences, one a pool: what AWS answered."""
+
+
+class CheckpointRef(Model):
+    """The newest complete checkpoint that is known of."""
+
+    name: str
+    step: int | None = None
+    manifest_key: str
+    bytes: int
+    saved_at: UtcDatetime
+    attempt: AttemptNumber
+
+
+class Progress(Model):
+    """The last figures that the training reported."""
+
+    at: UtcDatetime
+    step: int | None = None
+    total_steps: int | None = None
+    loss: float | None = None
+    throughput: float | None = None
+
+
+class ResumedFrom(Model):
+    """The ended run, and its checkpoint, that this run goes on from."""
+
+    run_id: RunId
+    checkpoint: str
+
+
+class Run(Model):
+    """One item `RUN#<id> / META` of the runs table."""
+
+    run_id: RunId
+    name: str
+    project: str
+    user: str
+    spec: RunSpec
+    status: RunStatus = RunStatus.PENDING
+    reason: Reason | None = None
+    message: str = ""
+    """One sentence for people: what is going on, or how it ended and what to do next."""
+    created_at: UtcDatetime
+    updated_at: UtcDatetime
+    ended_at: UtcDatetime | None = None
+    execution_arn: str | None = None
+    execution_ended: bool = False
+    """Whether the execution was stopped from outside, so that no state of it will conclude the run."""
+    attempt: AttemptNumber = AttemptNumber(0)
+    """Number of the current attempt; 0 before the first."""
+    machine: InstanceId | None = None
+    """A machine that the user gave; None when the run launches its own."""
+    estimated_usd: Decimal | None = None
+    stop_request: StopRequest | None = None
+    capacity_wait: CapacityWait | None = None
+    checkpoint: CheckpointRef | None = None
+    progress: Progress | None = None
+    resumed_from: ResumedFrom | None = None
+    version: Annotated[int, Field(ge=1)] = 1
+    """Counts the writes; every write names the version that it read."""
