@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from runctl.model.base import Model, WireModel
-from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.status import Reason, RunStatus
 
 
@@ -30,7 +30,7 @@ class Action(StrEnum):
 
 
 class Decision(Model):
-    """The answer of `Decide what next`, put at `$.decision`; `$.attempt` is taken from it."""
+    """The answer of `Decide what next`, put at `$.decision`. `attempt` is the one that later steps work for."""
 
     action: Action
     attempt: AttemptNumber
@@ -54,14 +54,25 @@ class StepFailure(WireModel):
     Cause: str = ""
 
 
-class StepInput(WireModel):
-    """What every step is invoked with: the state's data, and the task token where the state waits for one."""
+class StepState(WireModel):
+    """The state's data as every step sees it: the execution's input and what earlier states added."""
 
     run_id: RunId
     attempt: AttemptNumber = AttemptNumber(1)
     instance_id: InstanceId | None = None
-    task_token: str | None = None
     error: StepFailure | None = None
     decision: Decision | None = None
     training: dict[str, Any] | None = None
     """What `Train` answered; there only after a success."""
+
+    @property
+    def current_attempt(self) -> AttemptNumber:
+        """The attempt that this step works for: the last decision's, or the first."""
+        return self.attempt if self.decision is None else self.decision.attempt
+
+
+class StepInput(WireModel):
+    """What every step is invoked with: `{"state.$": "$"}`, and the token where the state waits for one."""
+
+    state: StepState
+    task_token: TaskToken | None = None
