@@ -1,0 +1,24 @@
+"""The order of the clock limits is a safety property."""
+
+from runctl.model import timing
+
+
+def test_controller_gives_up_before_the_machine_and_the_reaper_acts_last() -> None:
+    assert timing.SPOT_NOTICE < timing.HEARTBEAT_TIMEOUT < timing.DEAD_MAN < timing.REAPER_GRACE
+
+
+def test_several_heartbeats_fit_into_the_timeout() -> None:
+    assert timing.HEARTBEAT_INTERVAL * 5 <= timing.HEARTBEAT_TIMEOUT
+
+
+def test_a_machine_is_waited_for_longer_than_it_announces_itself() -> None:
+    assert timing.READY_ANNOUNCED < timing.READY_TIMEOUT
+
+
+def test_the_upload_reserve_fits_into_a_notice() -> None:
+    assert timing.UPLOAD_RESERVE < timing.SPOT_NOTICE
+
+
+def test_capacity_is_told_of_before_it_is_given_up() -> None:
+    assert timing.CAPACITY_BACKOFF_START < timing.CAPACITY_BACKOFF_MAX
+    assert timing.CAPACITY_TOLD_AFTER < timing.CAPACITY_TIMEOUT
