@@ -59,6 +59,8 @@ class Variable(StrEnum):
     STOP_RUN_FUNCTION_ARN = "RUNCTL_STOP_RUN_FUNCTION_ARN"
     SCHEDULE_GROUP = "RUNCTL_SCHEDULE_GROUP"
     SCHEDULE_ROLE_ARN = "RUNCTL_SCHEDULE_ROLE_ARN"
+    DEAD_LETTER_ARN = "RUNCTL_DEAD_LETTER_ARN"
+    """Queue for what the one-time schedules could not deliver."""
     METRIC_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 
 
@@ -105,3 +107,19 @@ class Tag(StrEnum):
     PROJECT = "runctl:project"
     USER = "runctl:user"
     PROTECTED = "runctl:protected"
+
+
+class Metric(StrEnum):
+    """Our custom metrics: few, for each is paid for, and none with a dimension per run, user or project."""
+
+    UNVERIFIED_EVENTS = "UnverifiedEvents"
+    """Events on our bus that no machine of ours can have sent."""
+    OPEN_RUNS = "OpenRuns"
+    RUNS_OVER_COST = "RunsOverCost"
+    """Open runs that have cost more than their `max_cost`."""
+    USD_PER_HOUR = "UsdPerHour"
+    """What all machines of open runs cost an hour, as far as their prices are known."""
+    STRAY_MACHINES = "StrayMachines"
+    """Machines with our tag that no open run owns, and that are older than the grace."""
+    STRANDED_RUNS = "StrandedRuns"
+    """Open runs whose execution has ended and that own no machine: concluded by the reaper."""

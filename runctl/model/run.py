@@ -81,6 +81,8 @@ class CapacityWait(Model):
     waiting_since: UtcDatetime
     tries: Annotated[int, Field(ge=1)]
     next_try_at: UtcDatetime | None = None
+    waited_for_quota: bool = False
+    """Whether the one wait for a machine of one's own to free its quota has been had."""
     refusals: tuple[str, ...] = ()
     """Sentences, one a pool: what AWS answered."""
 

@@ -31,6 +31,7 @@ class TimelineKind(StrEnum):
     MACHINE_TERMINATED = "machine_terminated"
     LATE_EVIDENCE = "late_evidence"
     CONCLUDED = "concluded"
+    NOTIFIED = "notified"
 
 
 class TimelineEvent(Model):

@@ -1,0 +1,35 @@
+"""How a run is asked to stop: what `stop_run` is invoked with, and its answer."""
+
+from enum import StrEnum
+
+from runctl.model.base import WireModel
+from runctl.model.ids import RunId
+from runctl.model.status import Reason, RunStatus
+
+
+class StopAction(StrEnum):
+    """What is asked for."""
+
+    STOP = "stop"
+    """Save and end."""
+    TERMINATE = "terminate"
+    """The time to save is over: end the machine. Sent by the one-time schedule."""
+
+
+class StopCommand(WireModel):
+    """The input of `stop_run`."""
+
+    run_id: RunId
+    action: StopAction = StopAction.STOP
+    reason: Reason = Reason.CANCELLED
+    requested_by: str = ""
+    now: bool = False
+    """End the machine at once; nothing is saved that is not yet in the bucket."""
+
+
+class StopAnswer(WireModel):
+    """The answer of `stop_run`."""
+
+    run_id: RunId
+    status: RunStatus
+    message: str
