@@ -1,0 +1,84 @@
+"""The entry point, and the one boundary at which errors become a sentence, a hint and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from runctl.errors import RunctlError, UsageError
+from runctl_cli.faults import Interrupted, Unexpected
+from runctl_cli.invocation import Invocation
+from runctl_cli.output import OutputFormat, print_failure
+from runctl_cli.root import root
+from runctl_cli.wiring import Wiring
+
+
+def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -> int:
+    """Run one command and return its exit code (see docs/errors.md).
+
+    `wiring` says how the deployment and the local cloud are reached; tests give their own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    invocation = Invocation(wiring=wiring or Wiring(), output=_asked_output(words))
+    try:
+        root.main(args=words, prog_name="runctl", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        # The reader has gone (`runctl logs RUN | head`); Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RunctlError as error:
+        return _fail(invocation, error)
+    except click.ClickException as error:
+        return _fail(invocation, _usage_error(error))
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(invocation, Interrupted("Interrupted."))
+    except Exception as error:  # noqa: BLE001: the boundary; whatever else comes is a fault of ours and is told as one
+        trace = traceback.format_exc()
+        return _fail(invocation, Unexpected(error), trace)
+    return invocation.exit_code
+
+
+def _fail(invocation: Invocation, error: RunctlError, trace: str = "") -> int:
+    """Tell the error on stderr, or as the JSON document on stdout, and return its exit code."""
+    if invocation.verbose:
+        click.echo(trace or "".join(traceback.format_exception(error)), err=True, nl=False)
+    print_failure(invocation.output, invocation.command, [error])
+    return error.exit_code
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Turn click's complaint into ours, with the near name and the command whose help to read."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "runctl"
+    message = error.message
+    hint = f"See: {path} --help"
+    if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand):
+        if error.possibilities:
+            hint = f"Did you mean {' or '.join(sorted(error.possibilities))}? See: {path} --help"
+        elif path == "runctl train":
+            hint = f"Arguments of the script go after two dashes: runctl train SCRIPT -- {' '.join([error.option_name])}" if (
+                isinstance(error, click.NoSuchOption)
+            ) else hint
+    elif isinstance(error, click.BadParameter):
+        message = error.format_message()
+    return UsageError(message, hint=hint)
+
+
+def _asked_output(words: Sequence[str]) -> OutputFormat:
+    """Read `--output` ahead of the parser, so that even a command line that cannot be parsed is answered in it."""
+    for position, word in enumerate(words):
+        if word == "--":
+            break
+        value = words[position + 1] if word == "--output" and position + 1 < len(words) else word.removeprefix("--output=")
+        if value == OutputFormat.JSON and word.startswith("--output"):
+            return OutputFormat.JSON
+    return OutputFormat.TEXT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The root command: global options, and verbs that are imported only when they are called."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from runctl import __version__
+from runctl_cli.invocation import Invocation
+from runctl_cli.output import OutputFormat
+
+
+@dataclass(frozen=True)
+class VerbEntry:
+    """Where a verb lives, and the line that stands for it in the list (a test compares it with the verb's own help)."""
+
+    location: str
+    summary: str
+
+
+def _set_output(invocation: Invocation, value: str) -> None:
+    invocation.output = OutputFormat(value)
+
+
+def _set_config(invocation: Invocation, value: str) -> None:
+    invocation.config_path = Path(value)
+
+
+def _set_target(invocation: Invocation, value: str) -> None:
+    invocation.target = value
+
+
+def _set_verbose(invocation: Invocation, value: bool) -> None:
+    invocation.verbose = invocation.verbose or value
+
+
+def _global(setter: Callable[[Invocation, Any], None]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Make the callback of a global option: sets it when it was given, wherever it was given."""
+
+    def apply(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            setter(context.find_object(Invocation) or context.obj, value)
+        return value
+
+    return apply
+
+
+def global_options() -> list[click.Parameter]:
+    """Make the options that every command takes, before the verb or after it."""
+    return [
+        click.Option(
+            ["--output"],
+            type=click.Choice([member.value for member in OutputFormat]),
+            help="Form of the answer on stdout.  [default: text]",
+            expose_value=False,
+            callback=_global(_set_output),
+        ),
+        click.Option(
+            ["--config"],
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="Configuration file.  [default: the nearest .runctl.toml]",
+            expose_value=False,
+            callback=_global(_set_config),
+        ),
+        click.Option(
+            ["--target"],
+            type=click.Choice(["aws", "local"]),
+            help="An AWS account, or the cloud on this machine.  [default: RUNCTL_TARGET, then the configuration]",
+            expose_value=False,
+            callback=_global(_set_target),
+        ),
+        click.Option(
+            ["--verbose", "-v"],
+            is_flag=True,
+            default=None,
+            help="Say more on stderr, and show where errors come from.",
+            expose_value=False,
+            callback=_global(_set_verbose),
+        ),
+    ]
+
+
+class Verb(click.Command):
+    """A command that also takes the global options after its name: `runctl ps --output json`.
+
+    They stay the root's: they are not listed among the command's own, and mean the same in both places.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Add hidden copies of the global options to the command's own parameters."""
+        copies = global_options()
+        for copy in copies:
+            cast("click.Option", copy).hidden = True
+        return [*super().get_params(ctx), *copies]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Note the command's name for the answer, then run it."""
+        invocation = ctx.find_object(Invocation)
+        if invocation is not None:
+            invocation.command = _verb_path(ctx)
+        return super().invoke(ctx)
+
+
+def _verb_path(ctx: click.Context) -> str:
+    """The command without the program's name: `local up`."""
+    return ctx.command_path.partition(" ")[2]
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are named here and imported when they are called; its help imports none of them."""
+
+    command_class = Verb
+
+    def __init__(self, *args: Any, verbs: Mapping[str, VerbEntry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the verbs in the order of a user's day, not of the alphabet."""
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb."""
+        entry = self.verbs.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.location.partition(":")
+        return cast("click.Command", getattr(import_module(module), attribute))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown verb by naming the near ones."""
+        name = args[0]
+        if name not in self.verbs and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=self.verbs, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs with their lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self.verbs.items()])
+
+
+VERBS: Mapping[str, VerbEntry] = {
+    "init": VerbEntry("runctl_cli.commands.init:init", "Write .runctl.toml with every setting and its default."),
+    "local": VerbEntry("runctl_cli.commands.local:local", "The cloud on this machine: up, down, faults."),
+    "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
+    "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
+    "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
+    "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
+    "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
+    "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
+}
+
+root = LazyGroup(
+    name="runctl",
+    verbs=VERBS,
+    params=[*global_options()],
+    help="Train models on EC2 with no server of your own: runs resume after spot interruptions, and machines end.",
+    epilog="\b\nStart here:\n  runctl init && runctl local up\n  runctl train training/train_digits.py --spot --wait",
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+click.version_option(__version__, "--version", prog_name="runctl", message="%(prog)s %(version)s")(root)

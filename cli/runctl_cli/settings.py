@@ -1,0 +1,131 @@
+"""What `.runctl.toml` may say, as types. Imported only by commands that need it, for pydantic is not quick."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from runctl.model import timing
+from runctl.model.run import PurchaseOption
+from runctl_cli.values import parse_duration, parse_variable
+
+
+class Target(StrEnum):
+    """Where runs go."""
+
+    AWS = "aws"
+    LOCAL = "local"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _money(value: Any) -> Any:
+    return str(value) if isinstance(value, float) else value
+
+
+def _variables(value: dict[str, str]) -> dict[str, str]:
+    return dict(parse_variable(f"{name}={text}") for name, text in value.items())
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Usd = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
+
+
+class ProjectSettings(_Section):
+    """[project]"""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    exclude: tuple[str, ...] = ()
+    """Patterns of .gitignore, on top of it."""
+
+
+class RunSettings(_Section):
+    """[run]: what `train` takes when the command line does not say."""
+
+    instance_type: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)] = ("t3.medium",)
+    purchase: PurchaseOption = PurchaseOption.ON_DEMAND
+    max_runtime: Duration = timing.MAX_RUNTIME
+    max_cost: Usd | None = None
+    capacity_timeout: Duration = timing.CAPACITY_TIMEOUT
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
+    verify_checkpoints: bool = False
+    ready_timeout: Duration = timing.READY_TIMEOUT
+    heartbeat_timeout: Duration = timing.HEARTBEAT_TIMEOUT
+    heartbeat_interval: Duration = timing.HEARTBEAT_INTERVAL
+    save_limit: Duration = timing.SAVE_LIMIT
+    env: Annotated[dict[str, str], AfterValidator(_variables)] = {}
+
+
+class ConfirmSettings(_Section):
+    """[confirm]"""
+
+    above_usd: Usd = Decimal(5)
+
+
+class LocalSettings(_Section):
+    """[local]: the cloud on this machine."""
+
+    dir: Path = Path(".runctl/local")
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    boot_delay: Duration = timedelta(0)
+
+
+class AwsSettings(_Section):
+    """[aws]"""
+
+    profile: str | None = None
+    region: str | None = None
+
+
+class LogSettings(_Section):
+    """[logs]"""
+
+    dir: Path | None = None
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    target: Target = Target.LOCAL
+    project: ProjectSettings = ProjectSettings()
+    run: RunSettings = RunSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
+    local: LocalSettings = LocalSettings()
+    aws: AwsSettings = AwsSettings()
+    logs: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings, and where they hold."""
+
+    settings: Settings
+    root: Path | None
+    """Folder of the project: the configuration file's, or the nearest that looks like one; None when none does."""
+    folder: Path
+    """What relative paths in the settings start from: the project's folder, or the working folder."""
+
+    @property
+    def local_dir(self) -> Path:
+        """Where the local cloud keeps its state."""
+        return self.folder / self.settings.local.dir
+
+    @property
+    def log_dir(self) -> Path | None:
+        """Where copies of followed logs go, if anywhere."""
+        return None if self.settings.logs.dir is None else self.folder / self.settings.logs.dir

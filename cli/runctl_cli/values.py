@@ -1,0 +1,76 @@
+"""Values as people type them: durations, money, KEY=VALUE. Used by the command line and by the configuration."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+
+_UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `2h`, `90m`, `1h30m`, `45s`, `1d`. Raises ValueError with a sentence."""
+    compact = text.strip().lower()
+    parts = _PART.findall(compact)
+    if not parts or _PART.sub("", compact).strip():
+        raise ValueError(f"{text!r} is not a duration; write for example 90m, 2h, 1h30m or 1d")
+    return timedelta(seconds=sum(float(amount) * _UNITS_S[unit] for amount, unit in parts))
+
+
+def parse_usd(text: str) -> Decimal:
+    """Read `5`, `0.50` or `$5`: US dollars. Raises ValueError with a sentence."""
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{text!r} is not an amount in US dollars; write for example 5 or 0.50")
+    return amount
+
+
+def parse_variable(text: str) -> tuple[str, str]:
+    """Read `KEY=VALUE`. Raises ValueError with a sentence."""
+    name, equals, value = text.partition("=")
+    if not equals or not _VARIABLE_NAME.fullmatch(name):
+        raise ValueError(f"{text!r} is not an environment variable; write KEY=VALUE")
+    if name.startswith(("RUNCTL_", "AWS_")):
+        raise ValueError(f"{name} is set by the machine itself; choose another name")
+    return name, value
+
+
+def duration_text(duration: timedelta) -> str:
+    """Write a duration as short as it can be read: `12 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    seconds = max(0, round(duration.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3_600:
+        return _two(seconds // 60, "min", seconds % 60, "s")
+    if seconds < 86_400:
+        return _two(seconds // 3_600, "h", seconds % 3_600 // 60, "min")
+    return _two(seconds // 86_400, "d", seconds % 86_400 // 3_600, "h")
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
+
+
+def usd_text(amount: Decimal) -> str:
+    """Write money with as many places as it needs to not read as nothing: `$12.34`, `$0.0042`."""
+    if amount == 0:
+        return "$0"
+    if abs(amount) >= 1:
+        return f"${amount:,.2f}"
+    if abs(amount) < Decimal("0.000001"):
+        return "under $0.000001"
+    return f"${amount:.{max(2, 1 - amount.adjusted())}f}"
+
+
+def bytes_text(count: int) -> str:
+    """Write a size: `312 B`, `4.1 kB`, `12 MB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1_000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1_000
+    return f"{size:.0f} GB"

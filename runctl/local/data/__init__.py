@@ -1,0 +1,1 @@
+"""Facts that the local cloud is made of: instance types, prices, images."""

@@ -1,0 +1,1 @@
+"""Execution environments of Lambda functions: forked in milliseconds from a process that has imported the libraries."""

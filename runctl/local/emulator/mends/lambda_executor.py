@@ -1,0 +1,85 @@
+"""Functions of Python run in execution environments of our own; their errors keep their names.
+
+ministack reports every exception as `Runtime.HandlerError`, kills the environment after one, waits up to 50 ms for the
+log of each invocation and keeps one environment of each function for ever. Here an exception goes out under its class
+name (Lambda Developer Guide, "Lambda function errors in Python"), the environment lives on, and idle ones end.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runctl.local.emulator.lambdas.environment import Environment
+from runctl.local.emulator.lambdas.nursery import Nurseries
+from runctl.local.emulator.mends.seam import module, replace
+
+
+def apply(functions_dir: Path) -> Nurseries:
+    """Replace the warm executor, the choice of an environment's class, and the reaper of idle environments.
+
+    Code is unpacked below `functions_dir`. The nurseries are returned so that the process can end them.
+    """
+    nurseries = Nurseries(functions_dir)
+    service = module("services.lambda_svc")
+    runtime = module("core.lambda_runtime")
+    states = module("services.stepfunctions")
+
+    def execute_warm(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        """Run one invocation in a free environment of the function, or in a new one."""
+        config: dict[str, Any] = func.get("config") or func
+        service._ensure_reaper_thread()
+        environment, _ = runtime.acquire_worker(
+            config["FunctionName"], config, func.get("code_zip"), qualifier=config.get("Version", "$LATEST")
+        )
+        try:
+            answer = environment.invoke(event, request_id, invoked_function_arn=config.get("FunctionArn", ""))
+        finally:
+            runtime.release_worker(environment)
+        if answer["status"] == "ok":
+            return {"body": answer["result"], "log": answer["log"]}
+        return {"body": answer["error"], "error": True, "function_error": "Unhandled", "log": answer["log"]}
+
+    def environment_class(config: dict[str, Any]) -> Any:
+        """The class of a new environment: ours for Python, ministack's for what else there is."""
+        return partial(Environment, nurseries) if config.get("Runtime", "").startswith("python") else original_class(config)
+
+    def reap_idle(ttl: float | None = None) -> int:
+        """End the environments that stood idle for `ttl` seconds, the last one of a function too; say how many."""
+        oldest = time.time() - (runtime._LOCAL_WORKER_TTL if ttl is None else ttl)
+        ended: list[Any] = []
+        with runtime._lock:
+            for key, environments in list(runtime._workers.items()):
+                kept = [each for each in environments if each.in_use or each.last_used >= oldest]
+                ended += [each for each in environments if each not in kept]
+                runtime._workers[key] = kept
+                if not kept:
+                    del runtime._workers[key]
+        runtime.kill_workers(ended)
+        with runtime._lock:
+            left = [each for environments in runtime._workers.values() for each in environments]
+        nurseries.end_idle(oldest, {each.code_dir for each in left if isinstance(each, Environment)})
+        return len(ended)
+
+    def call_lambda(func_ref: str, event: Any) -> Any:
+        """Invoke a function for a Task state. A throttle is the error that AWS names so."""
+        func, config, name = service._get_func_record_for_ref(func_ref)
+        if not func or not config:
+            raise states._ExecutionError("Lambda.ResourceNotFoundException", f"Function not found: {name}")
+        record = service._execution_record_for_config(func, config)
+        answer = service._execute_function_with_config_scope(record, event)
+        if answer.get("throttle"):
+            raise states._ExecutionError("Lambda.TooManyRequestsException", answer["body"]["message"])
+        if answer.get("error"):
+            body = answer["body"]
+            raise states._ExecutionError(body.get("errorType", "Lambda.Unknown"), states.json.dumps(body))
+        return answer["body"]
+
+    replace(service, "_execute_function_warm", "func, event, request_id", execute_warm)
+    original_class = replace(runtime, "_worker_class_for", "config", environment_class)
+    replace(runtime, "reap_idle_workers", "ttl", reap_idle)
+    replace(service, "reap_idle_workers", "ttl", reap_idle)
+    replace(states, "_call_lambda", "func_ref, event", call_lambda)
+    return nurseries

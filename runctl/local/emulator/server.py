@@ -1,0 +1,143 @@
+"""The serving: ministack's application behind the front, on one loopback port, until a signal asks it to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from runctl.local.emulator.events import publisher
+from runctl.local.emulator.mends import apply_all
+from runctl.local.emulator.mends.seam import module
+from runctl.local.emulator.role_credentials import create_role_credentials
+from runctl.local.emulator.settings import ACCOUNT_ID, REGION, Settings
+
+_FRONT_MODULE = "runctl.local.machines.front"
+_log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Front(Protocol):
+    """What stands before ministack and plays machines."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        ...
+
+    async def startup(self) -> None:
+        """Begin, with the event loop running."""
+        ...
+
+    async def shutdown(self) -> None:
+        """End everything that was started."""
+        ...
+
+
+class Bare:
+    """No front: every request is ministack's."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def startup(self) -> None:
+        """Nothing to begin."""
+
+    async def shutdown(self) -> None:
+        """Nothing to end."""
+
+
+def run(settings: Settings, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called once requests are answered."""
+    os.environ.update(settings.environment())
+    Path(os.environ["TMPDIR"]).mkdir(parents=True, exist_ok=True)
+    nurseries = apply_all(settings.functions_dir)
+    app = module("app").app
+    front = _front(app, settings)
+    try:
+        asyncio.run(_serve(front, app, settings, ready))
+    finally:
+        module("core.lambda_runtime").reset()
+        nurseries.stop()
+
+
+def _front(app: Application, settings: Settings) -> Front:
+    """The front that plays machines, given all that it needs of ministack."""
+    front_class = importlib.import_module(_FRONT_MODULE).Front
+    return front_class(
+        app,
+        state_dir=settings.state_dir,
+        endpoint_url=settings.endpoint_url,
+        region=REGION,
+        account_id=ACCOUNT_ID,
+        publish_service_event=publisher(ACCOUNT_ID, REGION),
+        boot_delay_s=settings.boot_delay_s,
+        create_role_credentials=create_role_credentials,
+    )
+
+
+async def _serve(front: Front, app: Application, settings: Settings, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def gate(scope: Scope, receive: Receive, send: Send) -> None:
+        """Requests go to the front; the life cycle to ministack first, since the front's start may call it."""
+        if scope["type"] != "lifespan":
+            await front(scope, receive, send)
+            return
+
+        async def told(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                await front.startup()
+            await send(message)
+
+        async def tell() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await front.shutdown()
+            return message
+
+        await app(scope, tell, told)
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{settings.port}"]
+    config.loglevel = "WARNING"
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    announcing = asyncio.create_task(_announce(settings.port, ready))
+    await serve(gate, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportArgumentType]
+    announcing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await announcing
+
+
+async def _announce(port: int, ready: Callable[[], None]) -> None:
+    """Call `ready` once the port takes connections, which hypercorn opens after the start of the life cycle."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        ready()
+        return

@@ -1,0 +1,28 @@
+"""Errors of the local target."""
+
+from runctl.errors import NotDeployedError, RunctlError
+
+
+class LocalCloudError(RunctlError):
+    """The local target could not do what was asked; the message says what and the hint where to look."""
+
+    code = "local_cloud"
+    exit_code = 6
+
+
+class LocalCloudDown(NotDeployedError):
+    """The local target is not up."""
+
+    code = "local_cloud_down"
+
+
+class AssemblyMissing(NotDeployedError):
+    """There is no built template to deploy."""
+
+    code = "assembly_missing"
+
+
+class DeploymentFailed(LocalCloudError):
+    """CloudFormation ended the deployment of the stack with a failure."""
+
+    code = "deployment_failed"

@@ -1,0 +1,220 @@
+"""From a launch template and its overrides to a machine."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from runctl.local.machines.catalogue import SPOT, Catalogue, Image
+from runctl.local.machines.clock import now
+from runctl.local.machines.machine import Machine, new_id
+from runctl.local.machines.wire.errors import AwsError
+from runctl.local.machines.wire.upstream import Upstream
+
+Json = dict[str, Any]
+
+_RESOLVE = "resolve:ssm:"
+_PUBLIC_NETWORK = ipaddress.ip_network("203.0.113.0/24")
+"""Addresses for documentation (RFC 5737): what an instance calls its public address leads nowhere."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A launch template's version, with the specification that named it."""
+
+    template_id: str
+    version: str
+    data: Json
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One place where a machine could be launched."""
+
+    template: Template
+    override: Json
+    instance_type: str
+    subnet: Json
+    option: str
+
+    @property
+    def zone(self) -> str:
+        """The subnet's Availability Zone."""
+        return cast("str", self.subnet["AvailabilityZone"])
+
+
+class Launcher:
+    """Resolves what a launch names (template, subnet, image, profile) and makes the machine's record."""
+
+    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
+        self._upstream = upstream
+        self._catalogue = catalogue
+        self._launched = 0
+
+    async def template(self, specification: Json) -> Template:
+        """Read a launch template's version from the emulator."""
+        name = {key: specification[key] for key in ("LaunchTemplateId", "LaunchTemplateName") if key in specification}
+        wanted = str(specification["Version"])
+        try:
+            answer = await self._upstream.call("ec2", "DescribeLaunchTemplateVersions", **name, Versions=[wanted])
+        except AwsError as error:
+            if error.code == "InvalidLaunchTemplateId.NotFoundException" and "LaunchTemplateId" in name:
+                raise AwsError("InvalidLaunchTemplateId.NotFound", error.message) from error
+            raise
+        versions = answer["LaunchTemplateVersions"]
+        if not versions or (wanted.isdigit() and versions[0]["VersionNumber"] != int(wanted)):
+            raise AwsError(
+                "InvalidLaunchTemplateId.VersionNotFound",
+                f"Could not find launch template version {wanted} of {', '.join(name.values())}.",
+            )
+        version = versions[0]
+        return Template(version["LaunchTemplateId"], str(version["VersionNumber"]), version["LaunchTemplateData"])
+
+    async def subnets(self, template: Template, override: Json) -> list[Json]:
+        """Subnets in which an override may launch: the one it names, or the template's, or the default ones."""
+        zone = override.get("AvailabilityZone")
+        interfaces = template.data.get("NetworkInterfaces") or [{}]
+        named = override.get("SubnetId") or interfaces[0].get("SubnetId")
+        if named:
+            answer = await self._upstream.call("ec2", "DescribeSubnets", SubnetIds=[named])
+            found = [subnet for subnet in answer["Subnets"] if subnet["SubnetId"] == named]
+            if not found:
+                raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{named}' does not exist")
+            return found
+        answer = await self._upstream.call("ec2", "DescribeSubnets")
+        found = [subnet for subnet in answer["Subnets"] if subnet.get("DefaultForAz") and zone in (None, subnet["AvailabilityZone"])]
+        if not found:
+            raise AwsError("MissingInput", f"No subnets found for the default VPC in {zone or 'this Region'}. Please specify a subnet.")
+        return sorted(found, key=lambda subnet: cast("str", subnet["AvailabilityZone"]))
+
+    async def image(self, pool: Pool) -> Image:
+        """The pool's image; raises `AwsError` when there is none, or when it does not fit the instance type."""
+        image_id = pool.override.get("ImageId") or pool.template.data.get("ImageId")
+        if not image_id:
+            raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+        if image_id.startswith(_RESOLVE):
+            image_id = await self._resolve(image_id.removeprefix(_RESOLVE))
+        image = self._catalogue.images.get(image_id) or await self._registered_image(image_id)
+        architecture = self._catalogue.types[pool.instance_type].architecture
+        if image.architecture != architecture:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"The architecture '{architecture}' of the specified instance type does not match the architecture "
+                f"'{image.architecture}' of the specified AMI.",
+            )
+        return image
+
+    async def _resolve(self, parameter: str) -> str:
+        known = self._catalogue.public_parameters.get(parameter)
+        if known is not None:
+            return known
+        answer = await self._upstream.call("ssm", "GetParameter", Name=parameter)
+        return cast("str", answer["Parameter"]["Value"])
+
+    async def _registered_image(self, image_id: str) -> Image:
+        try:
+            answer = await self._upstream.call("ec2", "DescribeImages", ImageIds=[image_id])
+        except AwsError as error:
+            if error.code.startswith("InvalidAMIID"):
+                raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist") from error
+            raise
+        for row in answer["Images"]:
+            if row["ImageId"] == image_id:
+                device = row.get("RootDeviceName", "/dev/xvda")
+                return Image(image_id, row.get("Name", ""), row.get("Architecture", "x86_64"), device, ())
+        raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+
+    async def machine(self, pool: Pool, *, tags: dict[str, str], client_token: str, reservation_id: str) -> Machine:
+        """Make the record of a new machine in a pool; nothing runs yet."""
+        image = await self.image(pool)
+        data = pool.template.data
+        options = data.get("MetadataOptions", {})
+        interface = (data.get("NetworkInterfaces") or [{}])[0]
+        profile = await self._profile(data.get("IamInstanceProfile"))
+        moment = now()
+        self._launched += 1
+        machine = Machine(
+            instance_id=new_id("i"),
+            reservation_id=reservation_id,
+            client_token=client_token,
+            instance_type=pool.instance_type,
+            architecture=image.architecture,
+            image_id=image.image_id,
+            zone=pool.zone,
+            zone_id=pool.subnet.get("AvailabilityZoneId", ""),
+            subnet_id=pool.subnet["SubnetId"],
+            vpc_id=pool.subnet["VpcId"],
+            private_ip=_address(ipaddress.ip_network(pool.subnet["CidrBlock"]), self._launched),
+            public_ip=self._public_ip(pool, interface),
+            security_groups=await self._security_groups(pool, interface),
+            lifecycle=pool.option,
+            launched_at=moment.isoformat(),
+            tags={
+                **_template_tags(data),
+                **tags,
+                "aws:ec2launchtemplate:id": pool.template.template_id,
+                "aws:ec2launchtemplate:version": pool.template.version,
+            },
+            user_data=data.get("UserData", ""),
+            key_name=data.get("KeyName"),
+            shows_tags=options.get("InstanceMetadataTags") == "enabled",
+            requires_token=options.get("HttpTokens") == "required",
+            terminates_on_shutdown=data.get("InstanceInitiatedShutdownBehavior") == "terminate",
+            root_device_name=image.root_device_name,
+            **profile,
+        )
+        if pool.option == SPOT:
+            machine.spot_request_id = new_id("sir").replace("-", "-", 1)[:12]
+            machine.spot_max_price = pool.override.get("MaxPrice")
+            machine.set_spot_status("fulfilled", "Your Spot request is fulfilled.", moment)
+        return machine
+
+    def _public_ip(self, pool: Pool, interface: Json) -> str | None:
+        wanted = interface.get("AssociatePublicIpAddress", pool.subnet.get("MapPublicIpOnLaunch", False))
+        return _address(_PUBLIC_NETWORK, self._launched) if wanted else None
+
+    async def _profile(self, named: Json | None) -> Json:
+        if not named:
+            return {}
+        name = named.get("Name") or named["Arn"].rsplit("/", 1)[-1]
+        try:
+            profile = (await self._upstream.call("iam", "GetInstanceProfile", InstanceProfileName=name))["InstanceProfile"]
+        except AwsError as error:
+            if error.code != "NoSuchEntity":
+                raise
+            raise AwsError(
+                "InvalidParameterValue",
+                f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            ) from error
+        found: Json = {"profile_arn": profile["Arn"], "profile_id": profile["InstanceProfileId"]}
+        for role in profile.get("Roles", []):
+            found |= {"role_name": role["RoleName"], "role_arn": role["Arn"]}
+        return found
+
+    async def _security_groups(self, pool: Pool, interface: Json) -> list[dict[str, str]]:
+        wanted = interface.get("Groups") or pool.template.data.get("SecurityGroupIds") or []
+        answer = await self._upstream.call("ec2", "DescribeSecurityGroups")
+        groups = {group["GroupId"]: group for group in answer["SecurityGroups"]}
+        if not wanted:
+            wanted = [
+                group_id
+                for group_id, group in groups.items()
+                if group["GroupName"] == "default" and group.get("VpcId") == pool.subnet["VpcId"]
+            ]
+        unknown = [group_id for group_id in wanted if group_id not in groups]
+        if unknown:
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{unknown[0]}' does not exist")
+        return [{"GroupId": group_id, "GroupName": groups[group_id]["GroupName"]} for group_id in wanted]
+
+
+def _address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, number: int) -> str:
+    """An address of a network; AWS keeps the first four and the last one of a subnet for itself."""
+    return str(network[4 + (number - 1) % max(1, network.num_addresses - 5)])
+
+
+def _template_tags(data: Json) -> dict[str, str]:
+    return {
+        tag["Key"]: tag.get("Value", "")
+        for specification in data.get("TagSpecifications", [])
+        if specification.get("ResourceType") == "instance"
+        for tag in specification.get("Tags", [])
+    }

@@ -1,0 +1,137 @@
+"""A local cloud as the tests drive it: by the command line where a person would, by boto3 to look behind it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import boto3
+
+Answer = TypeVar("Answer")
+
+ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "STOPPED"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command of ours answered."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        return cast("dict[str, Any]", json.loads(self.stdout))
+
+    @property
+    def data(self) -> Any:
+        """Its `data`."""
+        return self.document["data"]
+
+
+class Cloud:
+    """A running local target, the project beside it, and how to ask both."""
+
+    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+        self.root = root
+        self.environment = environment
+
+    def runctl(self, *arguments: str, output: str = "json") -> Command:
+        """Run the command line in the project, as a person would."""
+        done = subprocess.run(
+            [sys.executable, "-m", "runctl_cli", "--output", output, *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONWARNINGS": "default"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Command(done.returncode, done.stdout, done.stderr)
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client of the emulated account."""
+        return boto3.client(  # pyright: ignore[reportCallIssue,reportUnknownMemberType,reportUnknownVariableType]
+            service,  # pyright: ignore[reportArgumentType]
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def train(self, script: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+        """Start a run without waiting for it; answer its id."""
+        command = self.runctl("train", script, "--instance-type", "t3.micro", "--yes", *options, "--", *arguments)
+        assert command.exit_code == 0, command
+        return cast("str", command.data["run_id"])
+
+    def status(self, run_id: str) -> dict[str, Any]:
+        """The run's JSON."""
+        command = self.runctl("status", run_id)
+        assert command.stdout, command
+        return cast("dict[str, Any]", command.data)
+
+    def wait_until(self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0) -> Answer:
+        """Look again and again until there is an answer; fail with `what` was waited for."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if (answer := look()) is not None and answer is not False:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"{what}: not seen in {timeout_s:.0f} s")
+
+    def wait_for_end(self, run_id: str, timeout_s: float = 60.0) -> dict[str, Any]:
+        """Wait until the run has ended; answer its JSON."""
+
+        def look() -> dict[str, Any] | None:
+            run = self.status(run_id)
+            return run if run["status"] in ENDED else None
+
+        try:
+            return self.wait_until(look, f"the end of {run_id}", timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.story(run_id)}") from None
+
+    def story(self, run_id: str) -> str:
+        """Everything that is known of a run, for a failing test's message."""
+        return self.runctl("events", run_id, output="text").stdout + "\n" + json.dumps(self.status(run_id), indent=1)
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's timeline."""
+        return cast("list[dict[str, Any]]", self.runctl("events", run_id).data["events"])
+
+    def wait_for_event(self, run_id: str, kind: str, timeout_s: float = 45.0) -> dict[str, Any]:
+        """Wait for a timeline event of this kind; answer the newest of them."""
+
+        def look() -> dict[str, Any] | None:
+            found = [event for event in self.events(run_id) if event["kind"] == kind]
+            return found[-1] if found else None
+
+        return self.wait_until(look, f"'{kind}' of {run_id}", timeout_s)
+
+    def transitions(self, execution_arn: str) -> int:
+        """Count what Step Functions charges for: states entered, and retries.
+
+        A retry is another `…Scheduled` of a task without its state being entered again (Step Functions Developer
+        Guide, pricing: each retry counts as a state transition).
+        """
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        types = [event["type"] for page in pages for event in page["events"]]
+        entered = sum(kind.endswith("StateEntered") for kind in types)
+        scheduled = sum(kind in {"TaskScheduled", "LambdaFunctionScheduled"} for kind in types)
+        tasks = sum(kind == "TaskStateEntered" for kind in types)
+        return entered + max(0, scheduled - tasks)
+
+    def live_machines(self) -> list[str]:
+        """Instances that EC2 does not yet call terminated."""
+        answer = self.client("ec2").describe_instances(
+            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "shutting-down"]}]
+        )
+        return [i["InstanceId"] for reservation in answer["Reservations"] for i in reservation["Instances"]]

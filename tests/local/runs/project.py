@@ -1,0 +1,60 @@
+"""Small training scripts as a customer might have them; each is quick, so that a test is."""
+
+from pathlib import Path
+from typing import Final
+
+SUCCEED: Final = """\
+import os, pathlib
+print("hello from", os.environ["RUNCTL_RUN_ID"], "attempt", os.environ["RUNCTL_ATTEMPT"])
+directory = pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"])
+(directory / "step-1.txt.tmp").write_text("weights")
+(directory / "step-1.txt.tmp").rename(directory / "step-1.txt")
+print("done")
+"""
+
+FAIL: Final = """\
+import sys
+print("line one")
+print("could not read the labels", file=sys.stderr)
+sys.exit(3)
+"""
+
+COUNT: Final = """\
+# Counts up; every step is a checkpoint; resumes; saves and leaves on SIGTERM.
+import os, pathlib, signal, sys, time
+steps, pause = int(sys.argv[1]), float(sys.argv[2])
+directory = pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"])
+resume = os.environ.get("RUNCTL_RESUME_FROM")
+step = int(pathlib.Path(resume).read_text()) if resume else 0
+leaving = []
+signal.signal(signal.SIGTERM, lambda *_: leaving.append(True))
+if "usr1" in sys.argv:
+    signal.signal(signal.SIGUSR1, lambda *_: print("asked to save", flush=True))
+print("starting at", step, flush=True)
+while step < steps and not leaving:
+    time.sleep(pause)
+    step += 1
+    part = directory / f"step-{step}.txt.tmp"
+    part.write_text(str(step))
+    part.rename(directory / f"step-{step}.txt")
+    print("step", step, flush=True)
+if leaving:
+    print("saved at", step, flush=True)
+    sys.exit(75)
+print("finished at", step, flush=True)
+"""
+
+DEAF: Final = """\
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("listening to nobody", flush=True)
+time.sleep(600)
+"""
+
+
+def write_project(root: Path) -> None:
+    """Lay a project with these scripts, and a configuration that targets the local cloud, below `root`."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / ".runctl.toml").write_text('target = "local"\n')
+    for name, text in {"succeed": SUCCEED, "fail": FAIL, "count": COUNT, "deaf": DEAF}.items():
+        (root / f"{name}.py").write_text(text)

@@ -1,0 +1,117 @@
+"""A spot machine is taken back, or dies, at each stage of a run."""
+
+from typing import Any
+
+import pytest
+
+from tests.local.runs.cloud import Cloud
+
+pytestmark = pytest.mark.local_cloud
+
+
+def _machine(cloud: Cloud, run_id: str, number: int = 1) -> str:
+    """Wait for the attempt's machine."""
+
+    def look() -> str | None:
+        attempts = cloud.status(run_id)["attempts"]
+        return attempts[number - 1]["instance_id"] if len(attempts) >= number else None
+
+    return cloud.wait_until(look, f"machine {number} of {run_id}")
+
+
+def _interrupt(cloud: Cloud, target: str, notice: str) -> None:
+    command = cloud.runctl("local", "interrupt", target, "--notice", notice)
+    assert command.exit_code == 0, command
+
+
+def _resumed(run: dict[str, Any]) -> bool:
+    return len(run["attempts"]) == 2 and run["attempts"][0]["reason"] == "SPOT_INTERRUPTION"
+
+
+def test_interrupted_training_saves_and_resumes_on_another_machine(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "60", "0.1", options=("--spot",))
+    cloud.wait_for_event(run_id, "checkpoint_saved")
+
+    _interrupt(cloud, run_id, "4s")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert _resumed(run), cloud.story(run_id)
+    first = cloud.runctl("logs", run_id, "--attempt", "1", output="text").stdout
+    second = cloud.runctl("logs", run_id, "--attempt", "2", output="text").stdout
+    saved_at = int(first.split("saved at ")[1].split()[0])
+    assert f"starting at {saved_at}\n" in second
+    assert "finished at 60" in second
+    assert run["attempts"][1]["resumed_from_step"] == saved_at
+    assert run["attempts"][0]["instance_id"] != run["attempts"][1]["instance_id"]
+
+
+def test_interruption_adds_at_most_15_transitions(cloud: Cloud) -> None:
+    clean = cloud.wait_for_end(cloud.train("count.py", "5", "0.1", options=("--spot",)))
+    run_id = cloud.train("count.py", "50", "0.1", options=("--spot",))
+    cloud.wait_for_event(run_id, "training_started")
+    _interrupt(cloud, run_id, "2s")
+    interrupted = cloud.wait_for_end(run_id)
+
+    assert len(interrupted["attempts"]) == 2, cloud.story(run_id)
+    added = cloud.transitions(interrupted["execution_arn"]) - cloud.transitions(clean["execution_arn"])
+    assert 0 < added <= 15
+
+
+def test_interruption_while_the_machine_boots_is_an_interruption(cloud: Cloud) -> None:
+    run_id = cloud.train("succeed.py", options=("--spot",))
+
+    _interrupt(cloud, _machine(cloud, run_id), "1s")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert _resumed(run), cloud.story(run_id)
+
+
+def test_interruption_during_environment_setup_is_an_interruption(cloud: Cloud) -> None:
+    cloud.root.joinpath("slow").mkdir(exist_ok=True)
+    run_id = cloud.train("count.py", "30", "0.1", options=("--spot",))
+    cloud.wait_for_event(run_id, "command_sent")
+
+    _interrupt(cloud, run_id, "1s")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert _resumed(run), cloud.story(run_id)
+
+
+def test_machine_killed_from_outside_is_replaced_and_the_run_resumes(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "40", "0.1")
+    cloud.wait_for_event(run_id, "checkpoint_saved")
+    machine = _machine(cloud, run_id)
+
+    assert cloud.runctl("local", "kill", machine).exit_code == 0
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert [attempt["reason"] for attempt in run["attempts"]] == ["MACHINE_LOST", "COMPLETED"]
+    assert run["attempts"][1]["resumed_from_step"] >= 1
+
+
+def test_machine_terminated_in_the_console_is_replaced(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "30", "0.1")
+    machine = _machine(cloud, run_id)
+    cloud.wait_for_event(run_id, "training_started")
+
+    cloud.client("ec2").terminate_instances(InstanceIds=[machine])
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert run["attempts"][0]["reason"] == "MACHINE_LOST"
+
+
+def test_training_that_finishes_within_the_notice_has_succeeded(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "40", "0.1", "usr1", options=("--spot",))
+    cloud.wait_for_event(run_id, "training_started")
+
+    _interrupt(cloud, run_id, "20s")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert [attempt["reason"] for attempt in run["attempts"]] == ["COMPLETED"]
+    assert "asked to save" in cloud.runctl("logs", run_id, output="text").stdout
