@@ -1,0 +1,1 @@
+"""What the handlers call: observe through ports, decide with a policy, act."""

@@ -1,0 +1,254 @@
+"""What the controller needs of the world, as Protocols. `runctl.store` and `runctl.aws` implement them with boto3.
+
+Every method raises errors of `runctl.errors` only; a missing permission is never an empty answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from runctl.model.attempt import Attempt, Fact, FactKind, Wait
+from runctl.model.checkpoint import Manifest
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.job import AgentJob, LinkedFile
+from runctl.model.machine import FleetAnswer, MachineType, MachineView, Subnet
+from runctl.model.names import Metric
+from runctl.model.run import CheckpointRef, Progress, PurchaseOption, Run, StopRequest
+from runctl.model.service_events import ExecutionStatus
+from runctl.model.timeline import TimelineEvent
+
+
+class RunStore(Protocol):
+    """The runs table. Reads are strongly consistent but for the two that go by an index; every write is conditional.
+
+    `version` counts all writes to an item, the narrow ones below too, so that a whole-item save never undoes one.
+    """
+
+    def run(self, run_id: RunId) -> Run | None:
+        """Read a run; None only when there is no such item."""
+        ...
+
+    def attempt(self, run_id: RunId, number: AttemptNumber) -> Attempt | None:
+        """Read an attempt; None only when there is no such item."""
+        ...
+
+    def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
+        """Read all attempts of a run, first to last."""
+        ...
+
+    def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
+        """Read the timeline, oldest first."""
+        ...
+
+    def attempt_of_machine(self, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+        """Find the newest attempt that a machine belongs to (index: eventually consistent); None for strangers."""
+        ...
+
+    def open_runs(self) -> Iterator[Run]:
+        """Go through all runs that have not ended (index: eventually consistent), page after page."""
+        ...
+
+    def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
+        """Write a new run. Raises StaleWriteError when the id is taken."""
+        ...
+
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+        """Replace the run that was read as `run.version`, with its events, in one transaction.
+
+        Answers the run as written (version + 1). Raises StaleWriteError when somebody else wrote first or when the
+        stored run has ended: terminal states never change.
+        """
+        ...
+
+    def save_attempt(self, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Attempt:
+        """Replace the attempt that was read as `attempt.version`. Raises StaleWriteError as `save_run`."""
+        ...
+
+    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+        """Write a new attempt and the run that now points to it, in one transaction.
+
+        Raises StaleWriteError when the attempt exists already, the run changed, or the run has ended.
+        """
+        ...
+
+    def record_fact(
+        self, run_id: RunId, number: AttemptNumber, kind: FactKind, fact: Fact, event: TimelineEvent | None = None
+    ) -> bool:
+        """Write a fact and its event once, in one transaction; False when the fact is there already.
+
+        Raises NotFoundError when there is no such attempt.
+        """
+        ...
+
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
+        """Keep the token that a waiting state of the attempt is answered with; a later one replaces it."""
+        ...
+
+    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+        """Write the stop request and the status STOPPING unless the run has ended; answers the run as it is then.
+
+        The first request stands; a later one with `now` only raises `now`. None when the run has ended.
+        """
+        ...
+
+    def record_progress(self, run_id: RunId, progress: Progress) -> bool:
+        """Keep the figures unless newer ones are there or the run has ended; says whether they were kept."""
+        ...
+
+    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
+        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer by
+        `saved_at`, or the run has ended; says whether it was kept."""
+        ...
+
+    def add_events(self, events: Sequence[TimelineEvent]) -> None:
+        """Write timeline events; one that is there already is left as it is."""
+        ...
+
+
+class Machines(Protocol):
+    """EC2."""
+
+    def create_fleet(self, request: Mapping[str, Any]) -> FleetAnswer:
+        """Call CreateFleet with exactly these arguments (`ClientToken` among them)."""
+        ...
+
+    def machine(self, instance_id: InstanceId) -> MachineView | None:
+        """Describe one instance; None when EC2 does not know it. Just after a launch that does not mean gone."""
+        ...
+
+    def machines_of_run(self, run_id: RunId) -> tuple[MachineView, ...]:
+        """Describe all instances with the run's tag, ended ones too."""
+        ...
+
+    def tagged_machines(self) -> Iterator[MachineView]:
+        """Describe all instances that carry our run tag and have not ended, all pages."""
+        ...
+
+    def terminate(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to end an instance; one that is gone already is fine."""
+        ...
+
+    def subnets(self, subnet_ids: Iterable[str]) -> tuple[Subnet, ...]:
+        """Describe subnets, in the order given."""
+        ...
+
+    def machine_types(self, names: Iterable[str]) -> tuple[MachineType, ...]:
+        """Describe instance types, in the order given. Raises InvalidSpec that names one EC2 does not know."""
+        ...
+
+    def image_id(self, machine_type: MachineType) -> str:
+        """Resolve the current AMI of an architecture and accelerator from AWS's public SSM parameters."""
+        ...
+
+
+class Prices(Protocol):
+    """What machines cost."""
+
+    def usd_per_hour(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Decimal | None:
+        """Price of an hour now; None when it is not known."""
+        ...
+
+
+class Commands(Protocol):
+    """SSM: readiness and Run Command."""
+
+    def is_online(self, instance_id: InstanceId) -> bool:
+        """Whether SSM says `PingStatus=Online`."""
+        ...
+
+    def send(self, instance_id: InstanceId, script: str, *, comment: str) -> str:
+        """Run one short shell script through AWS-RunShellScript; answers the command id.
+
+        Raises MachineNotReady when SSM does not know the instance (InvalidInstanceId).
+        """
+        ...
+
+
+class TaskTokens(Protocol):
+    """Step Functions: answers to waiting states. A token that is spent, timed out or unknown is fine: False."""
+
+    def succeed(self, token: TaskToken, output: Mapping[str, Any]) -> bool:
+        """SendTaskSuccess."""
+        ...
+
+    def fail(self, token: TaskToken, error: str, cause: str) -> bool:
+        """SendTaskFailure; `error` is the class name, `cause` our sentence."""
+        ...
+
+
+class Executions(Protocol):
+    """Step Functions: executions, named by run id."""
+
+    def status(self, run_id: RunId) -> ExecutionStatus | None:
+        """How the run's execution stands; None when there is none."""
+        ...
+
+
+class Bucket(Protocol):
+    """The bucket. Keys are those of `runctl.model.keys`."""
+
+    def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
+        """Write the machine's hand-off."""
+        ...
+
+    def remove_job(self, instance_id: InstanceId) -> None:
+        """Remove the machine's hand-off; one that is not there is fine."""
+        ...
+
+    def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
+        """Name the prefix that the machine may write (it holds the machine role's id)."""
+        ...
+
+    def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
+        """Read all manifests that lie below the run's attempts, newest `saved_at` first; unreadable ones are left out
+        and logged."""
+        ...
+
+    def manifest(self, key: str) -> Manifest | None:
+        """Read one manifest; None when there is none."""
+        ...
+
+    def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
+        """Make short-lived links to read a checkpoint's files."""
+        ...
+
+    def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
+        """Read the signed `Training Ended` detail that the agent leaves in the bucket; None when there is none."""
+        ...
+
+
+class Schedules(Protocol):
+    """One-time schedules that call `stop_run`."""
+
+    def terminate_at(self, run_id: RunId, at: datetime) -> None:
+        """Set, or move, the time at which `stop_run` is told to terminate the run's machine."""
+        ...
+
+    def remove(self, run_id: RunId) -> None:
+        """Remove the run's schedule; one that is not there, or has fired, is fine."""
+        ...
+
+
+class Notifications(Protocol):
+    """SNS."""
+
+    def send(self, subject: str, text: str) -> None:
+        """Tell people. `subject` is cut to SNS's 100 ASCII characters."""
+        ...
+
+
+class Metrics(Protocol):
+    """CloudWatch metrics, without any dimension."""
+
+    def put(self, metric: Metric, value: float) -> None:
+        """Put one value, a count or USD an hour."""
+        ...
+
+
+class Clock(Protocol):
+    """Time is passed in."""
+
+    def __call__(self) -> datetime:
+        """The time now, aware, UTC."""
+        ...
