@@ -27,13 +27,12 @@ class CodeRef(Model):
     bytes: Annotated[int, Field(ge=0)]
 
 
-class RunSpec(Model):
-    """What was asked for. Durations are whole seconds here, for they become `TimeoutSeconds`."""
+class RunRequest(Model):
+    """What a person asks for. Durations are whole seconds here, for they become `TimeoutSeconds`."""
 
     script: str
     """Path of the training script, relative to the project's root, with forward slashes."""
     args: tuple[str, ...] = ()
-    code: CodeRef
     instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
     environment: dict[str, str] = {}
@@ -59,10 +58,16 @@ class RunSpec(Model):
         return value
 
     @model_validator(mode="after")
-    def _heartbeats_fit(self) -> "RunSpec":
+    def _heartbeats_fit(self) -> "RunRequest":
         if self.heartbeat_interval_s * 2 > self.heartbeat_timeout_s:
             raise ValueError("heartbeat_timeout_s must be at least twice heartbeat_interval_s")
         return self
+
+
+class RunSpec(RunRequest):
+    """What was asked for, once its code lies in the bucket."""
+
+    code: CodeRef
 
 
 class StopRequest(Model):
