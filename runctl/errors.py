@@ -125,6 +125,13 @@ class Throttled(AwsError):
     retryable = True
 
 
+class AwsUnavailable(AwsError):
+    """AWS could not be reached or met a fault of its own; the same call may succeed later."""
+
+    code = "unavailable"
+    retryable = True
+
+
 class PoolUnsupported(AwsError):
     """The type is not offered in that Availability Zone, or the combination does not exist."""
 
