@@ -1,0 +1,333 @@
+"""The runs table in DynamoDB: `RunStore` of runctl/controller/ports.py."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from runctl.aws.errors import aws_errors
+from runctl.errors import NotFoundError, StaleWriteError
+from runctl.model import keys
+from runctl.model.attempt import Attempt, Fact, FactKind, Wait
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.names import Index
+from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
+from runctl.model.status import RunStatus
+from runctl.model.timeline import TimelineEvent
+from runctl.store import items
+from runctl.store.attributes import encode
+from runctl.store.transactions import Outcome, write, write_unless_refused
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+    from runctl.store.items import Item
+
+_NAMES: Final = {"#version": "version", "#open": items.OPEN}
+_IS_OPEN: Final = "attribute_exists(#open)"
+_IS_NEW: Final = f"attribute_not_exists({items.PARTITION_KEY})"
+_EXISTS: Final = f"attribute_exists({items.PARTITION_KEY})"
+
+
+class RunsTable:
+    """Runs, attempts and their timeline in one table.
+
+    A write that finds another version, or a run that has ended, raises StaleWriteError. Narrow writes (facts, tokens,
+    progress) ask for just what they need and try again through another writer's transaction, so that none is lost.
+    """
+
+    def __init__(
+        self, table_name: str, client: "DynamoDBClient", *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._table_name = table_name
+        self._client = client
+        self._sleep = sleep
+
+    # -- reads ---------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: RunId) -> Run | None:
+        """Read a run; None only when there is no such item."""
+        item = self._get(items.run_key(run_id))
+        return None if item is None else items.run_of(item)
+
+    def attempt(self, run_id: RunId, number: AttemptNumber) -> Attempt | None:
+        """Read an attempt; None only when there is no such item."""
+        item = self._get(items.attempt_key(run_id, number))
+        return None if item is None else items.attempt_of(item)
+
+    def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
+        """Read all attempts of a run, first to last."""
+        found = (items.attempt_of(item) for item in self._of_run(run_id, items.ATTEMPT_PREFIX))
+        return tuple(sorted(found, key=lambda attempt: attempt.number))
+
+    def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
+        """Read the timeline, oldest first."""
+        return tuple(items.event_of(item) for item in self._of_run(run_id, items.EVENT_PREFIX))
+
+    def attempt_of_machine(self, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+        """Find the newest attempt that a machine belongs to (index: eventually consistent); None for strangers."""
+        found = list(self._by_index(Index.BY_INSTANCE, "instance_id", instance_id))
+        if not found:
+            return None
+        # A machine that a user gave may have served several runs; run ids sort by time, attempts by number.
+        newest = max(found, key=lambda item: (_text(item, items.PARTITION_KEY), _text(item, items.SORT_KEY)))
+        run_id = _text(newest, items.PARTITION_KEY).removeprefix(keys.run_partition(RunId("")))
+        number = _text(newest, items.SORT_KEY).removeprefix(items.ATTEMPT_PREFIX)
+        return RunId(run_id), AttemptNumber(int(number))
+
+    def open_runs(self) -> Iterator[Run]:
+        """Go through all runs that have not ended (index: eventually consistent), page after page."""
+        for item in self._by_index(Index.OPEN_RUNS, items.OPEN, items.OPEN_VALUE):
+            yield items.run_of(item)
+
+    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
+        """Read the newest runs of a project, newest first (index: eventually consistent)."""
+        found: list[Run] = []
+        if limit < 1:
+            return ()
+        for item in self._by_index(
+            Index.BY_PROJECT, "project", project, newest_first=True, page_size=min(limit, 1_000)
+        ):
+            found.append(items.run_of(item))
+            if len(found) == limit:
+                break
+        return tuple(found)
+
+    # -- whole items, by version ---------------------------------------------------------------------------------
+
+    def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
+        """Write a new run. Raises StaleWriteError when the id is taken."""
+        self._write_or_raise([self._put(items.run_item(run), _IS_NEW), *self._event_puts(events)], f"run {run.run_id}")
+
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+        """Replace the run that was read as `run.version`; answers it as written.
+
+        Raises StaleWriteError when somebody else wrote first or when the stored run has ended.
+        """
+        put, saved = self._run_put(run)
+        self._write_or_raise([put, *self._event_puts(events)], f"run {run.run_id}")
+        return saved
+
+    def save_attempt(self, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Attempt:
+        """Replace the attempt that was read as `attempt.version`; answers it as written.
+
+        Raises StaleWriteError when somebody else wrote first. Evidence may still come after the run has ended.
+        """
+        item = items.attempt_item(attempt.model_copy(update={"version": attempt.version + 1}))
+        put = self._put(item, "#version = :version", {":version": attempt.version})
+        self._write_or_raise([put, *self._event_puts(events)], f"attempt {attempt.number} of run {attempt.run_id}")
+        return items.attempt_of(item)
+
+    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+        """Write a new attempt and the run that now points to it, in one transaction; answers the run as written.
+
+        Raises StaleWriteError when the attempt exists already, the run changed, or the run has ended.
+        """
+        put, saved = self._run_put(run)
+        new = self._put(items.attempt_item(attempt), _IS_NEW)
+        self._write_or_raise([put, new, *self._event_puts(events)], f"attempt {attempt.number} of run {run.run_id}")
+        return saved
+
+    # -- narrow writes -------------------------------------------------------------------------------------------
+
+    def record_fact(
+        self, run_id: RunId, number: AttemptNumber, kind: FactKind, fact: Fact, event: TimelineEvent | None = None
+    ) -> bool:
+        """Write a fact and its event once, in one transaction; False when the fact is there already.
+
+        Raises NotFoundError when there is no such attempt.
+        """
+        update = self._update(
+            items.attempt_key(run_id, number),
+            "facts.#kind = :fact",
+            f"{_EXISTS} AND attribute_not_exists(facts.#kind)",
+            names={"#kind": kind.value},
+            values={":fact": fact.model_dump()},
+        )
+        if self._try_write([update, *self._event_puts((event,) if event else ())]):
+            return True
+        if self.attempt(run_id, number) is None:
+            raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
+        return False
+
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
+        """Keep the token that a waiting state of the attempt is answered with; a later one replaces it.
+
+        Raises NotFoundError when there is no such attempt.
+        """
+        update = self._update(
+            items.attempt_key(run_id, number),
+            "tokens.#wait = :token",
+            _EXISTS,
+            names={"#wait": wait.value},
+            values={":token": token},
+        )
+        if not self._try_write([update]):
+            raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
+
+    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+        """Write the stop request and the status STOPPING unless the run has ended; answers the run as it is then.
+
+        The first request stands; a later one with `now` only raises `now`. None when the run has ended. Raises
+        NotFoundError when there is no such run.
+        """
+        first = self._update(
+            items.run_key(run_id),
+            "stop_request = :request, #status = :stopping, updated_at = :at",
+            f"{_IS_OPEN} AND attribute_not_exists(stop_request)",
+            names={"#status": "status"},
+            values={
+                ":request": request.model_dump(),
+                ":stopping": RunStatus.STOPPING,
+                ":at": request.requested_at,
+            },
+        )
+        written = self._try_write([first, *self._event_puts((event,))])
+        if not written and request.now:
+            raised = self._update(
+                items.run_key(run_id),
+                "stop_request.#now = :now, updated_at = :at",
+                f"{_IS_OPEN} AND stop_request.#now = :later",
+                names={"#now": "now"},
+                values={":now": True, ":later": False, ":at": request.requested_at},
+            )
+            self._try_write([raised, *self._event_puts((event,))])
+        run = self.run(run_id)
+        if run is None:
+            raise NotFoundError(f"There is no run {run_id}.")
+        return None if run.status.is_terminal else run
+
+    def record_progress(self, run_id: RunId, progress: Progress) -> bool:
+        """Keep the figures unless newer ones are there or the run has ended; says whether they were kept."""
+        update = self._update(
+            items.run_key(run_id),
+            "progress = :progress",
+            f"{_IS_OPEN} AND (attribute_not_exists(progress) OR progress.#at < :at)",
+            names={"#at": "at"},
+            values={":progress": progress.model_dump(), ":at": progress.at},
+        )
+        return self._try_write([update])
+
+    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
+        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer by
+        `saved_at`, or the run has ended; says whether it was kept."""
+        update = self._update(
+            items.run_key(run_id),
+            "checkpoint = :checkpoint",
+            f"{_IS_OPEN} AND attempt = :attempt AND (attribute_not_exists(checkpoint) OR checkpoint.saved_at < :at)",
+            values={
+                ":checkpoint": checkpoint.model_dump(),
+                ":attempt": checkpoint.attempt,
+                ":at": checkpoint.saved_at,
+            },
+        )
+        return self._try_write([update, *self._event_puts((event,))])
+
+    def add_events(self, events: Sequence[TimelineEvent]) -> None:
+        """Write timeline events; one that is there already is left as it is."""
+        for event in events:
+            self._try_write([self._put(items.event_item(event), _IS_NEW)])
+
+    # -- the table -----------------------------------------------------------------------------------------------
+
+    def _get(self, key: "Item") -> "Item | None":
+        with aws_errors():
+            answer = self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True)
+        return answer.get("Item")
+
+    def _of_run(self, run_id: RunId, prefix: str) -> Iterator["Item"]:
+        with aws_errors():
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table_name,
+                KeyConditionExpression="#pk = :pk AND begins_with(#sk, :prefix)",
+                ExpressionAttributeNames={"#pk": items.PARTITION_KEY, "#sk": items.SORT_KEY},
+                ExpressionAttributeValues={":pk": {"S": keys.run_partition(run_id)}, ":prefix": {"S": prefix}},
+                ConsistentRead=True,
+            )
+            for page in pages:
+                yield from page["Items"]
+
+    def _by_index(
+        self, index: Index, attribute: str, value: str, *, newest_first: bool = False, page_size: int = 1_000
+    ) -> Iterator["Item"]:
+        with aws_errors():
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table_name,
+                IndexName=index.value,
+                KeyConditionExpression="#key = :value",
+                ExpressionAttributeNames={"#key": attribute},
+                ExpressionAttributeValues={":value": {"S": value}},
+                ScanIndexForward=not newest_first,
+                PaginationConfig={"PageSize": page_size},
+            )
+            for page in pages:
+                yield from page["Items"]
+
+    def _write_or_raise(self, actions: "Sequence[TransactWriteItemTypeDef]", what: str) -> None:
+        if write(self._client, actions) is not Outcome.WRITTEN:
+            raise StaleWriteError(f"Somebody else wrote {what} first, or the run has ended.")
+
+    def _try_write(self, actions: "Sequence[TransactWriteItemTypeDef]") -> bool:
+        return write_unless_refused(self._client, actions, sleep=self._sleep)
+
+    def _run_put(self, run: Run) -> "tuple[TransactWriteItemTypeDef, Run]":
+        item = items.run_item(run.model_copy(update={"version": run.version + 1}))
+        put = self._put(item, f"#version = :version AND {_IS_OPEN}", {":version": run.version})
+        return put, items.run_of(item)
+
+    def _put(
+        self, item: "Item", condition: str | None = None, values: Mapping[str, object] | None = None
+    ) -> "TransactWriteItemTypeDef":
+        if condition is None:
+            return {"Put": {"TableName": self._table_name, "Item": item}}
+        if values is None:
+            return {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": condition}}
+        return {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": item,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": _names_in(condition),
+                "ExpressionAttributeValues": _encoded(values),
+            }
+        }
+
+    def _event_puts(self, events: Sequence[TimelineEvent]) -> "list[TransactWriteItemTypeDef]":
+        # A transaction may name an item once only; the same event twice is one event.
+        distinct = {_text(item, items.SORT_KEY): item for item in map(items.event_item, events)}
+        return [self._put(item) for item in distinct.values()]
+
+    def _update(
+        self,
+        key: "Item",
+        assignments: str,
+        condition: str,
+        *,
+        values: Mapping[str, object],
+        names: Mapping[str, str] | None = None,
+    ) -> "TransactWriteItemTypeDef":
+        # Every write counts, the narrow ones too, so that a whole-item save never undoes one.
+        update = f"SET {assignments}, #version = #version + :one"
+        return {
+            "Update": {
+                "TableName": self._table_name,
+                "Key": key,
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": _names_in(update + condition) | dict(names or {}),
+                "ExpressionAttributeValues": _encoded({**values, ":one": 1}),
+            }
+        }
+
+
+def _names_in(expression: str) -> dict[str, str]:
+    return {placeholder: name for placeholder, name in _NAMES.items() if placeholder in expression}
+
+
+def _encoded(values: Mapping[str, object]) -> "dict[str, AttributeValueTypeDef]":
+    return {name: encode(value) for name, value in values.items()}
+
+
+def _text(item: "Item", attribute: str) -> str:
+    value = item[attribute]
+    return value.get("S", "")
