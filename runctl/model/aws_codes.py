@@ -45,6 +45,7 @@ _QUOTA = (
 )
 _PERMISSION = (
     "UnauthorizedOperation",
+    "AuthFailure",
     "AccessDenied",
     "AccessDeniedException",
     "AuthorizationError",
@@ -96,7 +97,6 @@ _INVALID_SPEC = (
     "ValidationError",
 )
 _CREDENTIALS = (
-    "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
