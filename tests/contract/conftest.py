@@ -1,0 +1,33 @@
+"""What the contract suites run on: moto for AWS, and every implementation of the runs store."""
+
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from runctl.controller.ports import RunStore
+from tests.contract.runs_table import a_runs_table
+
+
+@pytest.fixture(autouse=True)
+def no_real_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no call find an account: whatever is not mocked fails."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """Play AWS with moto."""
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(params=["dynamodb"])
+def store(request: pytest.FixtureRequest) -> Iterator[RunStore]:
+    """Make an empty store of each implementation."""
+    with mock_aws():
+        yield a_runs_table()
