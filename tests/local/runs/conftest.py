@@ -17,7 +17,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A local cloud with the real template deployed, taken down at the end."""
     root = tmp_path_factory.mktemp("project")
     write_project(root)
-    local = LocalCloud(root)
+    local = LocalCloud(root / ".runctl" / "local")
     local.up(boot_delay_s=BOOT_DELAY_S, say=lambda _: None)
     try:
         yield Cloud(root, local.environment())
