@@ -23,6 +23,8 @@ class State(StrEnum):
     RUN_FAILED = "Run failed"
     RUN_CANCELLED = "Run cancelled"
     RUN_STOPPED = "Run stopped"
+    ALREADY_ENDED = "Run has already ended"
+    """Where a redrive of an ended run stops: `Admit run` refuses it."""
 
 
 class Function(StrEnum):
