@@ -1,0 +1,75 @@
+"""What a waiting state is answered, from the facts of its attempt: docs/architecture.md, "Facts first, then tokens"."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from runctl.errors import AttemptEnded, MachineLost, MachineNotReady, SpotInterruption, StopRequested
+from runctl.model.attempt import Attempt, FactKind, Wait
+from runctl.model.base import iso
+from runctl.model.run import StopRequest
+from runctl.policy import facts, sentences
+
+
+@dataclass(frozen=True)
+class Succeed:
+    """The waiting state goes on."""
+
+    output: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The waiting state fails with the class name of an error of ours, and our sentence."""
+
+    error: str
+    cause: str
+
+
+Outcome = Succeed | Fail
+
+
+def outcome(wait: Wait, attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
+    """Tell what a waiting state is answered now; None: it goes on waiting."""
+    return _ready(attempt, stop_request) if wait is Wait.READY else _train(attempt, stop_request)
+
+
+def _fail(error: type[AttemptEnded], cause: str) -> Fail:
+    return Fail(error.__name__, cause)
+
+
+def _ready(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
+    gone = facts.departure(attempt)
+    if stop_request is not None:
+        return _fail(StopRequested, sentences.stop_requested(stop_request))
+    if facts.is_interrupted(attempt):
+        return _fail(SpotInterruption, sentences.interrupted(attempt, "before it was ready"))
+    if gone is not None:
+        return _fail(MachineLost, sentences.lost(attempt, gone))
+    if FactKind.READY in attempt.facts:
+        return Succeed({"instance_id": attempt.instance_id})
+    return None
+
+
+def _train(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
+    ended = facts.report(attempt)
+    if ended is not None:
+        if facts.is_success(ended):
+            return Succeed({"exit_code": 0, "why": str(ended.why), "ended_at": iso(ended.ended_at)})
+        error = facts.error_of_report(ended, attempt, stop_requested=stop_request is not None)
+        return _fail(error, sentences.training_ended(ended))
+    gone = facts.departure(attempt)
+    if gone is not None:
+        if stop_request is not None:
+            return _fail(StopRequested, sentences.stop_requested(stop_request))
+        if facts.is_interrupted(attempt):
+            return _fail(SpotInterruption, sentences.interrupted(attempt, "before the training reported its end"))
+        return _fail(MachineLost, sentences.lost(attempt, gone))
+    failed = attempt.facts.get(FactKind.COMMAND_FAILED)
+    if failed is not None and FactKind.STARTED not in attempt.facts and is_start_command(attempt, failed.data):
+        return _fail(MachineNotReady, sentences.command_failed(attempt, str(failed.data.get("status", ""))))
+    return None
+
+
+def is_start_command(attempt: Attempt, data: dict[str, Any]) -> bool:
+    """Whether the command that failed is the one that was to start this attempt; before its id is stored none is."""
+    return attempt.command_id is not None and data.get("command_id") == attempt.command_id
