@@ -23,13 +23,17 @@ class PoolPattern:
         """Read a pattern; raises `AwsError` for one that names no pool."""
         match = _POOL.fullmatch(text)
         if match is None:
-            raise AwsError("InvalidParameterValue", f"'{text}' is no pool: TYPE, TYPE/AZ, TYPE/AZ/{SPOT}|{ON_DEMAND} or *")
+            raise AwsError(
+                "InvalidParameterValue", f"'{text}' is no pool: TYPE, TYPE/AZ, TYPE/AZ/{SPOT}|{ON_DEMAND} or *"
+            )
         return cls(match["type"], match["zone"] or "*", match["option"] or "*")
 
     def covers(self, instance_type: str, zone: str, option: str) -> bool:
         """Whether a pool is one of these."""
         wanted = (instance_type, zone, option)
-        return all(mine in ("*", its) for mine, its in zip((self.instance_type, self.zone, self.option), wanted, strict=True))
+        return all(
+            mine in ("*", its) for mine, its in zip((self.instance_type, self.zone, self.option), wanted, strict=True)
+        )
 
 
 class MissingCapacity:

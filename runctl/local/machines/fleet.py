@@ -64,7 +64,8 @@ class Fleets:
                 if remembered["request"] != digest:
                     raise AwsError(
                         "IdempotentParameterMismatch",
-                        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+                        "Arguments on this idempotent request are inconsistent with arguments used in previous "
+                        "request(s).",
                     )
                 return cast("Json", remembered["answer"])
             answer = await self._launch(read_request(parameters), token)
@@ -96,7 +97,9 @@ class Fleets:
                 if instance_type is None:
                     raise AwsError("MissingParameter", "The request must contain the parameter InstanceType")
                 if instance_type not in self._catalogue.types:
-                    raise AwsError("Unsupported", f"runctl's local cloud does not know the instance type {instance_type}.")
+                    raise AwsError(
+                        "Unsupported", f"runctl's local cloud does not know the instance type {instance_type}."
+                    )
                 subnets = await self._launcher.subnets(template, override.values)
             except AwsError as error:
                 refusals.append(_Refusal(template, override.values, option, error))
@@ -127,7 +130,7 @@ class Fleets:
         token: str,
         refusals: list[_Refusal],
     ) -> list[Json]:
-        """Launch what is wanted from the first pools that give it; what a pool refuses becomes an error of the answer."""
+        """Launch what is wanted from the first pools that give it; a refusal becomes an error of the answer."""
         open_pools: list[Pool] = []
         for override, pool in pools:
             if open_pools and request.strategy(option) != "diversified":

@@ -156,7 +156,9 @@ def _tags(parameters: Json, resource_type: str) -> dict[str, str]:
     tags: dict[str, str] = {}
     for specification in parameters.get("TagSpecifications", []):
         if specification.get("ResourceType") not in _TAGGED:
-            raise AwsError("InvalidParameterValue", f"{specification.get('ResourceType')} cannot be tagged by CreateFleet")
+            raise AwsError(
+                "InvalidParameterValue", f"{specification.get('ResourceType')} cannot be tagged by CreateFleet"
+            )
         if specification["ResourceType"] == resource_type:
             tags.update(read_tags(specification.get("Tags", [])))
     return tags

@@ -233,9 +233,7 @@ class MachineKeeper:
     async def _start_process(self, runtime: _Runtime) -> MachineProcess:
         runtime.sandbox.create()
         environment = runtime.sandbox.environment(endpoint_url=self._endpoint_url, region=self._region)
-        return await MachineProcess.start(
-            runtime.sandbox, environment, lambda message: self._heard(runtime, message)
-        )
+        return await MachineProcess.start(runtime.sandbox, environment, lambda message: self._heard(runtime, message))
 
     def _go_online(self, runtime: _Runtime, process: MachineProcess) -> None:
         """The SSM agent first, then the user data: what the user data announces can be used at once."""
@@ -330,4 +328,3 @@ class MachineKeeper:
         if at_last is State.TERMINATED:
             await asyncio.to_thread(runtime.sandbox.remove_disk)
         self._move(runtime, at_last, reason, by)
-

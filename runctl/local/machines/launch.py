@@ -81,9 +81,16 @@ class Launcher:
                 raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{named}' does not exist")
             return found
         answer = await self._upstream.call("ec2", "DescribeSubnets")
-        found = [subnet for subnet in answer["Subnets"] if subnet.get("DefaultForAz") and zone in (None, subnet["AvailabilityZone"])]
+        found = [
+            subnet
+            for subnet in answer["Subnets"]
+            if subnet.get("DefaultForAz") and zone in (None, subnet["AvailabilityZone"])
+        ]
         if not found:
-            raise AwsError("MissingInput", f"No subnets found for the default VPC in {zone or 'this Region'}. Please specify a subnet.")
+            raise AwsError(
+                "MissingInput",
+                f"No subnets found for the default VPC in {zone or 'this Region'}. Please specify a subnet.",
+            )
         return sorted(found, key=lambda subnet: cast("str", subnet["AvailabilityZone"]))
 
     async def image(self, pool: Pool) -> Image:
@@ -177,7 +184,9 @@ class Launcher:
             return {}
         name = named.get("Name") or named["Arn"].rsplit("/", 1)[-1]
         try:
-            profile = (await self._upstream.call("iam", "GetInstanceProfile", InstanceProfileName=name))["InstanceProfile"]
+            profile = (await self._upstream.call("iam", "GetInstanceProfile", InstanceProfileName=name))[
+                "InstanceProfile"
+            ]
         except AwsError as error:
             if error.code != "NoSuchEntity":
                 raise

@@ -43,7 +43,9 @@ USER_SHUTDOWN = StateReason("Client.UserInitiatedShutdown", "Client.UserInitiate
 INSTANCE_SHUTDOWN = StateReason(
     "Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
 )
-SPOT_TERMINATION = StateReason("Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination")
+SPOT_TERMINATION = StateReason(
+    "Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"
+)
 LAUNCH_FAILED = StateReason("Server.InternalError", "Server.InternalError: Internal error on launch")
 HOST_FAILED = StateReason("Server.InternalError", "Server.InternalError: The host of the instance failed")
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from runctl.local.machines.inside.tree import MARKER
 
-_PASSED_ON = frozenset({"LANG", "LANGUAGE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+_PASSED_ON = frozenset(
+    {"LANG", "LANGUAGE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+)
 _PASSED_ON_PREFIXES = ("LC_", "PIP_", "UV_")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
 
@@ -117,7 +119,7 @@ class Sandbox:
 
     @property
     def temporary(self) -> Path:
-        """Temporary files. On a short path, for Unix sockets are made there and their names are limited to 104 bytes."""
+        """Temporary files, on a short path: Unix sockets are made there, and their names are limited to 104 bytes."""
         return Path(tempfile.gettempdir()) / self.instance_id
 
     def create(self) -> None:

@@ -131,7 +131,8 @@ class Init:
         except OSError as error:
             # As a shell says it: 126 for what cannot be executed, 127 for what is not there.
             code = 127 if isinstance(error, FileNotFoundError) else 126
-            Path(request["stderr"]).open("a").write(f"{error}\n")
+            with Path(request["stderr"]).open("a") as file:
+                file.write(f"{error}\n")
             self._tell("exited", id=request["id"], code=code, how="exited")
             return
         self._commands[command.process.pid] = command

@@ -67,6 +67,12 @@ async def read_body(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
+async def read_request(scope: Scope, receive: Receive) -> Request:
+    """Read a whole request."""
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    return Request(scope["method"], scope["path"], scope_headers(scope), query, await read_body(receive))
+
+
 def replayed(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives a body which was read already, then what the connection says."""
     given = False
@@ -106,7 +112,9 @@ async def call(app: App, request: Request) -> Response:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            headers.update((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"])
+            headers.update(
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"]
+            )
         elif message["type"] == "http.response.body":
             chunks.append(message.get("body", b""))
 

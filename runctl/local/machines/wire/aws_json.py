@@ -15,32 +15,40 @@ _CONTENT_TYPE = "application/x-amz-json-1.1"
 
 def parse(operation: OperationModel, body: bytes) -> dict[str, Any]:
     """Read the operation's input; raises `ValidationException` for what the service model refuses."""
-    try:
-        document: Any = json.loads(body or b"{}")
-    except ValueError:
-        raise AwsError("SerializationException", "The request body is not JSON.") from None
+    given = document(body)
     shape = operation.input_shape
     if shape is None:
         return {}
-    report = ParamValidator().validate(document, shape)
+    report = ParamValidator().validate(given, shape)
     if report.has_errors():
         raise AwsError("ValidationException", report.generate_report())
-    unknown = cast("dict[str, Any]", document).keys() - cast("StructureShape", shape).members.keys()
+    unknown = given.keys() - shape.members.keys()
     if unknown:
         raise AwsError("ValidationException", f"Unknown parameters: {', '.join(sorted(unknown))}")
-    return cast("dict[str, Any]", document)
+    return given
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """The request's JSON object; raises `SerializationException` when there is none."""
+    try:
+        given: Any = json.loads(body or b"{}")
+    except ValueError:
+        raise AwsError("SerializationException", "The request body is not JSON.") from None
+    if not isinstance(given, dict):
+        raise AwsError("SerializationException", "The request body is not a JSON object.")
+    return cast("dict[str, Any]", given)
 
 
 def success(operation: OperationModel, result: dict[str, Any]) -> Response:
     """Write the operation's answer."""
-    document = _plain(operation.output_shape, result) if operation.output_shape is not None else {}
-    return Response.json(document, content_type=_CONTENT_TYPE)
+    answer: Any = _plain(operation.output_shape, result) if operation.output_shape is not None else {}
+    return Response.json(answer, content_type=_CONTENT_TYPE)
 
 
 def failure(error: AwsError) -> Response:
     """Write an error."""
-    document = {"__type": error.code, "message": error.message}
-    return Response.json(document, error.status, content_type=_CONTENT_TYPE)
+    answer = {"__type": error.code, "message": error.message}
+    return Response.json(answer, error.status, content_type=_CONTENT_TYPE)
 
 
 def _plain(shape: Shape, value: Any) -> Any:

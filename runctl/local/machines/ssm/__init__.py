@@ -1,0 +1,1 @@
+"""Systems Manager's calls: agents that come online, Run Command, public parameters."""
