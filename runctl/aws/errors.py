@@ -1,8 +1,7 @@
-"""From what AWS answers to our errors: one table, and the boundary that every gateway passes.
+"""From what AWS answers to our errors: the boundary that every gateway passes.
 
-Codes: "Error codes for the Amazon EC2 API", "Common Errors" of the services' API references, and the errors of the
-operations that we call. A code that the table lacks stays an `AwsError` that carries the code and the operation:
-loud, and never a lack of capacity. A refused permission is `PermissionDenied` whatever was asked for.
+What a code means stands in `runctl.model.aws_codes`. A code that it lacks stays an `AwsError` that carries the code and
+the operation: loud, and never a lack of capacity. A refused permission is `PermissionDenied` whatever was asked for.
 """
 
 from collections.abc import Generator
@@ -26,69 +25,36 @@ from botocore.exceptions import (
 from runctl.errors import (
     AwsError,
     AwsUnavailable,
+    CapacityUnavailable,
     ConfigurationError,
     CredentialsError,
+    InvalidSpec,
     PermissionDenied,
+    PoolUnsupported,
+    QuotaExceeded,
     RunctlError,
     Throttled,
 )
+from runctl.model.aws_codes import AwsCodeKind, kind_of
 
-_PERMISSION = (
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthFailure",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "Client.UnauthorizedOperation",
-    "KMSAccessDeniedException",
-    "KmsAccessDeniedException",
-    "NotAuthorized",
-    "UnauthorizedOperation",
-)
-_CREDENTIALS = (
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-)
-_THROTTLED = (
-    "EC2ThrottledException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceeded",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingError",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "TransactionInProgressException",
-)
-_UNAVAILABLE = (
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "InternalServerException",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "Unavailable",
-)
+CLASS_OF_KIND: Final[dict[AwsCodeKind, type[RunctlError]]] = {
+    AwsCodeKind.CAPACITY: CapacityUnavailable,
+    AwsCodeKind.QUOTA: QuotaExceeded,
+    AwsCodeKind.PERMISSION: PermissionDenied,
+    AwsCodeKind.THROTTLED: Throttled,
+    AwsCodeKind.UNSUPPORTED: PoolUnsupported,
+    AwsCodeKind.INVALID_SPEC: InvalidSpec,
+    AwsCodeKind.CREDENTIALS: CredentialsError,
+}
+"""The kinds of `runctl.model.aws_codes` as classes; a test wants each kind here."""
 
-CLASS_OF_CODE: Final[dict[str, type[RunctlError]]] = {
-    **dict.fromkeys(_PERMISSION, PermissionDenied),
-    **dict.fromkeys(_CREDENTIALS, CredentialsError),
-    **dict.fromkeys(_THROTTLED, Throttled),
-    **dict.fromkeys(_UNAVAILABLE, AwsUnavailable),
+_HINT_OF_CLASS: Final[dict[type[RunctlError], str]] = {
+    PermissionDenied: "Ask who looks after the AWS account to allow this action to the role or user that is named.",
+    CredentialsError: "Log in to AWS again (e.g. aws sso login), or check AWS_PROFILE and the access keys.",
+    Throttled: "AWS limits how often this is called; try again in a minute.",
+    AwsUnavailable: "Check the network; health.aws.amazon.com shows AWS's own disturbances.",
+    QuotaExceeded: "Ask for a higher quota in the console of Service Quotas, or wait until other machines have ended.",
+    CapacityUnavailable: "Name more instance types with --instance-type, or try later.",
 }
 
 
@@ -102,18 +68,11 @@ def error_of(error: ClientError) -> RunctlError:
     code = code_of(error)
     text = error.response.get("Error", {}).get("Message", "") or "no message"
     message = f"{error.operation_name}: {text} ({code})"
-    our_class = CLASS_OF_CODE.get(code, AwsError)
+    kind = kind_of(code)
+    our_class = AwsError if kind is None else CLASS_OF_KIND[kind]
     if issubclass(our_class, AwsError):
         return our_class(message, hint=_HINT_OF_CLASS.get(our_class, ""), aws_code=code, operation=error.operation_name)
     return our_class(message, hint=_HINT_OF_CLASS.get(our_class, ""))
-
-
-_HINT_OF_CLASS: Final[dict[type[RunctlError], str]] = {
-    PermissionDenied: "Ask who looks after the AWS account to allow this action to the role or user that is named.",
-    CredentialsError: "Log in to AWS again (e.g. aws sso login), or check AWS_PROFILE and the access keys.",
-    Throttled: "AWS limits how often this is called; try again in a minute.",
-    AwsUnavailable: "Try again in a minute; health.aws.amazon.com shows disturbances.",
-}
 
 
 @contextmanager
