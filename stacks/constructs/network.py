@@ -69,7 +69,10 @@ class Network(Construct):
             enough = Fn.condition_or(*wanted) if len(wanted) > 1 else wanted[0]
             conditions.append(
                 CfnCondition(
-                    Stack.of(self), f"Makes{number}Zones", expression=Fn.condition_and(parameters.makes_network, enough)
+                    Stack.of(self),
+                    f"Makes{number}Zones",
+                    # A condition is a condition expression in the CDK's own types, but not in their Python protocol.
+                    expression=Fn.condition_and(parameters.makes_network, enough),  # type: ignore[arg-type]
                 )
             )
         return conditions
@@ -87,7 +90,7 @@ class Network(Construct):
             destination_cidr_block=_ANYWHERE,
             gateway_id=gateway.ref,
         )
-        route.add_dependency(attachment)
+        route.add_resource_dependency(attachment)
         for resource in (gateway, attachment, table, route):
             resource.cfn_options.condition = condition
         return table

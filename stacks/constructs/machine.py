@@ -1,0 +1,160 @@
+"""What a machine is launched with: role, profile, log group, launch template."""
+
+from typing import Final
+
+from aws_cdk import Fn, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX
+from runctl.model.names import AGENT_EVENT_SOURCE
+from stacks.asset_keys import AssetKeys
+from stacks.constructs.access import allow
+from stacks.constructs.identity import MACHINE_PROFILE, Names
+
+USER_DATA_LIMIT: Final = 16 * 1024
+"""Bytes before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance with user data input")."""
+
+ROOT_VOLUME_GIB: Final = 100
+"""More than the snapshots of Amazon Linux 2023 (8) and of its Deep Learning AMIs, with room for data and packages."""
+
+_ROOT_DEVICE: Final = "/dev/xvda"
+"""Root device of every Amazon Linux image (EC2 User Guide, "Device names for volumes on Amazon EC2 instances")."""
+
+_USERID: Final = "${aws:userid}"
+"""IAM's variable, not CloudFormation's: for an instance profile `<role id>:<instance id>`."""
+
+
+class Machine(Construct):
+    """The launch template `CreateFleet` names, and all that stands in it but the pools."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        bucket_arn: str,
+        bus_arn: str,
+        bus_name: str,
+        asset_bucket: str,
+        asset_keys: AssetKeys,
+        security_group_id: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            description="What the training and the agent beside it may do on a machine of runctl.",
+        )
+        for statement in self._statements(names, bucket_arn, bus_arn, f"{asset_bucket}/{asset_keys.agent_key}"):
+            self.role.add_to_policy(statement)
+        self.profile = iam.CfnInstanceProfile(
+            self, "Profile", instance_profile_name=MACHINE_PROFILE, roles=[self.role.role_name]
+        )
+        self.launch_template = ec2.CfnLaunchTemplate(
+            self,
+            "LaunchTemplate",
+            launch_template_data=self._launch_template_data(
+                _user_data(
+                    asset_keys.bootstrap,
+                    {
+                        "@ASSET_BUCKET@": asset_bucket,
+                        "@AGENT_KEY@": asset_keys.agent_key,
+                        "@AGENT_SHA256@": asset_keys.agent_sha256,
+                        "@BUS_NAME@": bus_name,
+                    },
+                ),
+                security_group_id,
+            ),
+        )
+
+    def _statements(
+        self, names: Names, bucket_arn: str, bus_arn: str, agent_object: str
+    ) -> list[iam.PolicyStatement]:
+        own = f"{bucket_arn}/{RUNS_PREFIX}*/attempts/*/{_USERID}/*"
+        stack = Stack.of(self)
+        return [
+            allow("s3:GetObject", on=f"{bucket_arn}/{HANDOFF_PREFIX}{_USERID}/*"),
+            # Deletion is for older checkpoints beyond those that are kept.
+            allow("s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", on=own),
+            allow("s3:GetObject", on=f"{bucket_arn}/{CODE_PREFIX}*"),
+            allow("s3:GetObject", on=f"arn:{stack.partition}:s3:::{agent_object}"),
+            allow(
+                "events:PutEvents", on=bus_arn, when={"StringEquals": {"events:source": AGENT_EVENT_SOURCE}}
+            ),
+            allow("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn),
+            # Never SendTaskSuccess or SendTaskFailure: a machine reports, the controller concludes.
+            allow("states:SendTaskHeartbeat", on=names.state_machine_arn),
+            *_what_the_ssm_agent_needs(),
+        ]
+
+    def _launch_template_data(
+        self, user_data: str, security_group_id: str
+    ) -> ec2.CfnLaunchTemplate.LaunchTemplateDataProperty:
+        """No image and no type: the request names them, one a pool."""
+        template = ec2.CfnLaunchTemplate
+        return template.LaunchTemplateDataProperty(
+            iam_instance_profile=template.IamInstanceProfileProperty(arn=self.profile.attr_arn),
+            # A machine that ends itself is gone, and is paid for no longer.
+            instance_initiated_shutdown_behavior="terminate",
+            metadata_options=template.MetadataOptionsProperty(
+                http_endpoint="enabled",
+                http_tokens="required",
+                http_put_response_hop_limit=1,
+                instance_metadata_tags="enabled",
+            ),
+            block_device_mappings=[
+                template.BlockDeviceMappingProperty(
+                    device_name=_ROOT_DEVICE,
+                    ebs=template.EbsProperty(
+                        volume_type="gp3",
+                        volume_size=ROOT_VOLUME_GIB,
+                        encrypted=True,
+                        delete_on_termination=True,
+                    ),
+                )
+            ],
+            security_group_ids=[security_group_id],
+            user_data=user_data,
+        )
+
+
+def _user_data(bootstrap: str, values: dict[str, str]) -> str:
+    """Fill the placeholders in and encode as EC2 wants it."""
+    for placeholder, value in values.items():
+        bootstrap = bootstrap.replace(placeholder, value)
+    return Fn.base64(bootstrap)
+
+
+def _what_the_ssm_agent_needs() -> list[iam.PolicyStatement]:
+    """For Run Command and Session Manager, out of AmazonSSMManagedInstanceCore (AWS Managed Policy Reference).
+
+    That policy also lets a machine read every parameter of the account (`ssm:GetParameter` on `*`), which no
+    training of ours needs.
+    """
+    return [
+        allow(
+            "ssm:UpdateInstanceInformation",
+            "ssm:ListAssociations",
+            "ssm:ListInstanceAssociations",
+            "ssm:UpdateInstanceAssociationStatus",
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+            "ec2messages:AcknowledgeMessage",
+            "ec2messages:DeleteMessage",
+            "ec2messages:FailMessage",
+            "ec2messages:GetEndpoint",
+            "ec2messages:GetMessages",
+            "ec2messages:SendReply",
+            on="*",
+        )
+    ]
