@@ -26,3 +26,16 @@ class DeploymentFailed(LocalCloudError):
     """CloudFormation ended the deployment of the stack with a failure."""
 
     code = "deployment_failed"
+
+
+class ServerDidNotStart(LocalCloudError):
+    """The emulator's process ended, or did not answer, before it was ready."""
+
+    code = "local_cloud_did_not_start"
+
+
+class FaultRefused(LocalCloudError):
+    """The local cloud cannot do that to this machine or pool."""
+
+    code = "fault_refused"
+    exit_code = 2

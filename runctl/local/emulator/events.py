@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from runctl.local.emulator.mends.seam import module
+from runctl.local.emulator.seam import module
 
 
 def publish(event: dict[str, Any]) -> None:

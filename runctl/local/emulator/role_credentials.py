@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from runctl.local.emulator.mends.seam import module
+from runctl.local.emulator.seam import module
 
 LIFETIME_S: Final = 6 * 3600
 """EC2 says only that they change before they expire (EC2 User Guide, "Retrieve security credentials from instance
@@ -14,11 +14,10 @@ metadata"); six hours is what instances show."""
 
 
 def create_role_credentials(role_arn: str, instance_id: str) -> dict[str, str]:
-    """Make a session of the role for an instance; `AccessKeyId`, `SecretAccessKey`, `Token`, `Expiration` as IMDS spells
-    them.
+    """Make a session of the role for an instance, with the fields of IMDS.
 
-    The caller is then `<role id>:<instance id>` to STS, which is the `aws:userid` of policies. May be called from any
-    thread.
+    These are `AccessKeyId`, `SecretAccessKey`, `Token` and `Expiration`. To STS the caller is then
+    `<role id>:<instance id>`, which is the `aws:userid` of policies. May be called from any thread.
     """
     sts, iam = module("services.sts"), module("services.iam")
     account_id, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import logging
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hypercorn.asyncio import serve
+from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
 
 from runctl.local.emulator.events import publisher
 from runctl.local.emulator.mends import apply_all
-from runctl.local.emulator.mends.seam import module
 from runctl.local.emulator.role_credentials import create_role_credentials
+from runctl.local.emulator.seam import module
 from runctl.local.emulator.settings import ACCOUNT_ID, REGION, Settings
 
 _FRONT_MODULE = "runctl.local.machines.front"
@@ -63,21 +63,24 @@ class Bare:
         """Nothing to end."""
 
 
-def run(settings: Settings, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is called once requests are answered."""
+MakeFront = Callable[[Application, Settings], Front]
+
+
+def run(settings: Settings, listener: socket.socket, ready: Callable[[], None], make: MakeFront) -> None:
+    """Serve on `listener` until SIGTERM or SIGINT; `ready` is called once requests are answered."""
     os.environ.update(settings.environment())
     Path(os.environ["TMPDIR"]).mkdir(parents=True, exist_ok=True)
     nurseries = apply_all(settings.functions_dir)
     app = module("app").app
-    front = _front(app, settings)
+    front = make(app, settings)
     try:
-        asyncio.run(_serve(front, app, settings, ready))
+        asyncio.run(_serve(front, app, listener, ready))
     finally:
         module("core.lambda_runtime").reset()
         nurseries.stop()
 
 
-def _front(app: Application, settings: Settings) -> Front:
+def make_front(app: Application, settings: Settings) -> Front:
     """The front that plays machines, given all that it needs of ministack."""
     front_class = importlib.import_module(_FRONT_MODULE).Front
     return front_class(
@@ -92,7 +95,7 @@ def _front(app: Application, settings: Settings) -> Front:
     )
 
 
-async def _serve(front: Front, app: Application, settings: Settings, ready: Callable[[], None]) -> None:
+async def _serve(front: Front, app: Application, listener: socket.socket, ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,11 +121,14 @@ async def _serve(front: Front, app: Application, settings: Settings, ready: Call
         await app(scope, tell, told)
 
     config = Config()
-    config.bind = [f"127.0.0.1:{settings.port}"]
+    # hypercorn takes the descriptor over, and closes it.
+    port = listener.getsockname()[1]
+    config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    announcing = asyncio.create_task(_announce(settings.port, ready))
+    # What is still open then is a client's idle connection, or a call that would find its services gone.
+    config.graceful_timeout = 0.2
+    announcing = asyncio.create_task(_announce(port, ready))
     await serve(gate, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportArgumentType]
     announcing.cancel()
     with contextlib.suppress(asyncio.CancelledError):

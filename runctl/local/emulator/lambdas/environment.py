@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runctl.local.emulator.lambdas.nursery import EnvironmentProcess, Nurseries
-from runctl.local.emulator.mends.seam import module
+from runctl.local.emulator.seam import module
 
 INIT_TIMEOUT_S: Final = 60.0
 """How long a cold start may take. AWS allows 10 s; here a burst of them may share two cores."""

@@ -17,7 +17,7 @@ import zipfile
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _SCRIPT: Final = Path(__file__).with_name("nursery_process.py")
 
@@ -53,7 +53,8 @@ class EnvironmentProcess:
     kill = terminate
 
     def wait(self, timeout: float | None = None) -> int:
-        """Nothing to wait for: the nursery collects its children."""
+        """Nothing to wait for, however long one would: the nursery collects its children."""
+        del timeout
         return 0
 
 
@@ -69,7 +70,7 @@ class Nursery:
 
     def fork(self, init: dict[str, Any]) -> EnvironmentProcess:
         """A new environment that was told `init`; it answers on its connection when it is ready."""
-        ours, theirs = Pipe()
+        ours, theirs = cast("tuple[Connection, Connection]", Pipe())
         log_read, log_write = os.pipe()
         try:
             with self._lock:

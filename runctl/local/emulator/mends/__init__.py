@@ -8,6 +8,7 @@ from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends import (
     async_invocations,
     dead_letters,
+    function_code,
     history,
     lambda_executor,
     start_and_stop,
@@ -16,7 +17,7 @@ from runctl.local.emulator.mends import (
     tasks,
     walk,
 )
-from runctl.local.emulator.mends.seam import require_pinned_version
+from runctl.local.emulator.seam import require_pinned_version
 
 __all__ = ["apply_all"]
 
@@ -27,6 +28,16 @@ def apply_all(functions_dir: Path) -> Nurseries:
     Code of functions is unpacked below `functions_dir`. Returns what has to be stopped when the process ends.
     """
     require_pinned_version()
-    for mend in (history, status_events, walk, tasks, task_tokens, start_and_stop, async_invocations, dead_letters):
+    for mend in (
+        history,
+        status_events,
+        walk,
+        tasks,
+        task_tokens,
+        start_and_stop,
+        async_invocations,
+        dead_letters,
+        function_code,
+    ):
         mend.apply()
     return lambda_executor.apply(functions_dir)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from runctl.local.emulator.mends.dead_letters import deliver
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 RETRY_DELAYS_S: Final = (1.0, 2.0)
 """Before the first and the second retry after an error; AWS waits 60 and 120 s."""
@@ -104,4 +104,5 @@ def _tell(service: Any, func: dict[str, Any], event: Any, result: dict[str, Any]
 
 def _wanted(func: dict[str, Any]) -> dict[str, Any]:
     """The function's EventInvokeConfig, or an empty one."""
-    return func.get("event_invoke_config") or (func.get("event_invoke_configs") or {}).get("$LATEST") or {}
+    by_qualifier: dict[str, Any] = func.get("event_invoke_configs") or {}
+    return func.get("event_invoke_config") or by_qualifier.get("$LATEST") or {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Final
 
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
+_NOTHING: Final[dict[str, Any]] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -24,7 +25,7 @@ def apply() -> None:
         if _exists(target.get("Arn", "")):
             original(target, event, rule, view)
             return
-        queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+        queue: str | None = (target.get("DeadLetterConfig") or _NOTHING).get("Arn")
         _log.warning("%s has no target %s; dead-letter queue: %s", rule.get("Arn"), target.get("Arn"), queue)
         if queue:
             view = view or bridge._pattern_event_view(event)

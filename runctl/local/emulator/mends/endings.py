@@ -6,7 +6,7 @@ import threading
 from typing import Any, Final
 
 from runctl.local.emulator.mends import running
-from runctl.local.emulator.mends.seam import module
+from runctl.local.emulator.seam import module
 
 _EVENTS: Final = {
     "SUCCEEDED": ("ExecutionSucceeded", "executionSucceededEventDetails"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Final
 
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 MAX_EVENTS: Final = 25_000
 """An execution fails with its 25,000th event (Step Functions Developer Guide, Service quotas)."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from runctl.local.emulator.lambdas.environment import Environment
 from runctl.local.emulator.lambdas.nursery import Nurseries
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 
 def apply(functions_dir: Path) -> Nurseries:
@@ -44,7 +44,11 @@ def apply(functions_dir: Path) -> Nurseries:
 
     def environment_class(config: dict[str, Any]) -> Any:
         """The class of a new environment: ours for Python, ministack's for what else there is."""
-        return partial(Environment, nurseries) if config.get("Runtime", "").startswith("python") else original_class(config)
+        return (
+            partial(Environment, nurseries)
+            if config.get("Runtime", "").startswith("python")
+            else original_class(config)
+        )
 
     def reap_idle(ttl: float | None = None) -> int:
         """End the environments that stood idle for `ttl` seconds, the last one of a function too; say how many."""

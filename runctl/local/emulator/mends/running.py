@@ -80,10 +80,10 @@ class Alarms:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._order = itertools.count()
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._thread: threading.Thread | None = None
 
-    def at(self, when: float, call: Callable[[], None]) -> None:
+    def at(self, when: float, call: Callable[[], object]) -> None:
         """Call `call` at the monotonic time `when`."""
         with self._changed:
             heapq.heappush(self._due, (when, next(self._order), call))

@@ -11,7 +11,7 @@ import threading
 from typing import Any, Final
 
 from runctl.local.emulator.mends.endings import finish
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 _NAME: Final = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 

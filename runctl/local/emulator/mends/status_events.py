@@ -11,7 +11,7 @@ import json
 from typing import Any, Final
 
 from runctl.local.emulator.events import publish
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 _REDRIVABLE: Final = {"FAILED", "TIMED_OUT", "ABORTED"}
 _PAYLOAD_LIMIT_BYTES: Final = 248 * 1024

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from runctl.local.emulator.mends.running import Running
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 _PREFIX: Final = b"runctl-local-task:"
 _MAX_ERROR_LENGTH: Final = 256

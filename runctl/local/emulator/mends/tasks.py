@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from runctl.local.emulator.mends import retries
 from runctl.local.emulator.mends.running import CURRENT, Running
-from runctl.local.emulator.mends.seam import module, replace
 from runctl.local.emulator.mends.task_tokens import Failed, OpenTask, close_task, new_token, open_task
+from runctl.local.emulator.seam import module, replace
 
 DEFAULT_TIMEOUT_S: Final = 99_999_999
 """A task without TimeoutSeconds (Developer Guide, state-task)."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from runctl.local.emulator.mends import running
 from runctl.local.emulator.mends.endings import finish
 from runctl.local.emulator.mends.running import ALARMS, CURRENT, ExecutionEnded
-from runctl.local.emulator.mends.seam import module, replace
+from runctl.local.emulator.seam import module, replace
 
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 """Largest input or output of a state (Step Functions Developer Guide, Service quotas)."""

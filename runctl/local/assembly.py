@@ -1,0 +1,99 @@
+"""The built assembly: what `make assembly` wrote and a wheel carries. docs/architecture.md, "The assembly"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import runctl
+from runctl.local.errors import AssemblyMissing, LocalCloudError
+
+DEFAULT_DIRECTORY: Final = Path(runctl.__file__).parent / "_assembly"
+
+_HINT: Final = "Run `make assembly` in a checkout, or install runctl again from its wheel."
+
+
+class AssemblyDamaged(LocalCloudError):
+    """The files of the assembly are not the ones that its manifest names."""
+
+    code = "assembly_damaged"
+
+
+class _Asset(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    key: str
+    path: str
+    sha256: str
+    local_path: str | None = None
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    version: int
+    runctl_version: str
+    template_sha256: str
+    assets: tuple[_Asset, ...]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that the template names by its key in the asset bucket."""
+
+    key: str
+    file: Path
+    """What the local target uploads under the key: the build for this machine where there is one."""
+    sha256: str
+    """Of `file`."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A template and its assets, each checked against the manifest."""
+
+    template_text: str
+    template_sha256: str
+    assets: tuple[Asset, ...]
+
+    @property
+    def parameter_names(self) -> frozenset[str]:
+        """The template's parameters."""
+        template = cast("dict[str, Any]", json.loads(self.template_text))
+        return frozenset(template.get("Parameters", {}))
+
+
+def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
+    """Read and check an assembly. Raises `AssemblyMissing` and `AssemblyDamaged`."""
+    try:
+        manifest = _Manifest.model_validate_json((directory / "manifest.json").read_bytes())
+    except FileNotFoundError as error:
+        raise AssemblyMissing("There is no built template to deploy.", hint=_HINT) from error
+    except ValidationError as error:
+        raise AssemblyDamaged(f"manifest.json of the assembly cannot be read: {error}", hint=_HINT) from error
+    template = _read(directory, "template.json")
+    template_sha256 = hashlib.sha256(template).hexdigest()
+    _require_same("template.json", template_sha256, manifest.template_sha256)
+    assets: list[Asset] = []
+    for asset in manifest.assets:
+        deployed_sha256 = hashlib.sha256(_read(directory, asset.path)).hexdigest()
+        _require_same(asset.path, deployed_sha256, asset.sha256)
+        local = asset.local_path
+        sha256 = hashlib.sha256(_read(directory, local)).hexdigest() if local else deployed_sha256
+        assets.append(Asset(asset.key, directory / (local or asset.path), sha256))
+    return Assembly(template.decode(), template_sha256, tuple(assets))
+
+
+def _read(directory: Path, path: str) -> bytes:
+    try:
+        return (directory / path).read_bytes()
+    except FileNotFoundError as error:
+        raise AssemblyDamaged(f"The assembly lacks {path}, which its manifest names.", hint=_HINT) from error
+
+
+def _require_same(path: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise AssemblyDamaged(f"{path} of the assembly is not the file that its manifest names.", hint=_HINT)

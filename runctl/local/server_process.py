@@ -1,0 +1,145 @@
+"""Starts the server's process apart from this one, and ends it with everything below it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+import psutil
+
+from runctl.local.errors import LocalCloudError, ServerDidNotStart
+from runctl.local.record import CloudRecord, StartRequest, last_port
+
+SERVER_MODULE: Final = "runctl.local.emulator"
+LOG_FILE: Final = "server.log"
+
+_START_LIMIT_S: Final = 60.0
+_END_LIMIT_S: Final = 20.0
+"""Longer than the servers' own end takes: machines get a second of grace, and then SIGKILL."""
+
+_LOCK_LIMIT_S: Final = 180.0
+_LOG_TAIL: Final = 15
+_NOT_PASSED_ON: Final = ("AWS_", "MINISTACK_", "LAMBDA_", "LOCALSTACK_", "PYTHONWARNINGS", "BOTO_", "EDGE_PORT")
+"""What a shell may hold for other purposes and ministack or botocore would read. Credentials of a real account above
+all: nothing in the local cloud may ever have them."""
+
+_MEMORY: Final = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""glibc keeps up to eight arenas a core; the server has many threads that allocate little (mallopt(3))."""
+
+
+@contextmanager
+def only_one(state_dir: Path) -> Generator[None]:
+    """Hold the folder's lock: two `up` or `down` at once take turns. Raises `LocalCloudError` after three minutes."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "lock").open("w") as lock:
+        deadline = time.monotonic() + _LOCK_LIMIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LocalCloudError(
+                        f"Another command has been working on {state_dir} for minutes.", hint="Wait for it, or end it."
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+def start(state_dir: Path, *, port: int, boot_delay_s: float, module: str) -> CloudRecord:
+    """Start a server and wait until it answers. Raises `ServerDidNotStart` with what it said."""
+    log_path = state_dir / LOG_FILE
+    if log_path.exists():
+        log_path.replace(log_path.with_suffix(".log.1"))
+    ready_fd, told_fd = os.pipe()
+    request = StartRequest(str(state_dir), port, last_port(state_dir), boot_delay_s, told_fd)
+    try:
+        with log_path.open("ab") as log:
+            # -P: the folder from which a person starts must not be searched for modules.
+            starter = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, request.text()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=state_dir,
+                env=_environment(),
+                pass_fds=[told_fd],
+                start_new_session=True,
+            )
+        os.close(told_fd)
+        starter.wait()
+        said = _read_document(ready_fd)
+    finally:
+        os.close(ready_fd)
+    if "error" in said:
+        raise ServerDidNotStart(said["error"], hint=said.get("hint", ""))
+    if not said:
+        raise ServerDidNotStart(f"The server did not start:\n{_tail(log_path)}", hint=f"Its log is {log_path}.")
+    return CloudRecord(**said)
+
+
+def end(process: psutil.Process) -> None:
+    """End a server and its whole tree: ask first, then kill what is left."""
+    tree = [process, *_descendants(process)]
+    process.terminate()
+    _, alive = psutil.wait_procs([process], timeout=_END_LIMIT_S)
+    # What was started meanwhile hangs below what is still there.
+    tree += [child for each in alive for child in _descendants(each)]
+    _, alive = psutil.wait_procs(tree, timeout=1.0)
+    for each in alive:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=5.0)
+
+
+def resident_mib(process: psutil.Process) -> float:
+    """Memory of a server and its whole tree in MiB; where Linux tells, pages that processes share are counted once."""
+    total = 0
+    for each in [process, *_descendants(process)]:
+        try:
+            # On Linux, the proportional set size divides shared pages among those that share them.
+            memory = each.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total / 2**20
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
+    return {**_MEMORY, **kept}
+
+
+def _read_document(ready_fd: int) -> dict[str, Any]:
+    """What the server told; empty when its end of the pipe closed before. Raises `ServerDidNotStart` after a minute."""
+    told = b""
+    deadline = time.monotonic() + _START_LIMIT_S
+    while True:
+        if not select.select([ready_fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise ServerDidNotStart(f"The server did not answer within {_START_LIMIT_S:.0f} s.")
+        chunk = os.read(ready_fd, 65_536)
+        if not chunk:
+            return cast("dict[str, Any]", json.loads(told)) if told else {}
+        told += chunk
+
+
+def _tail(log_path: Path) -> str:
+    return "\n".join(log_path.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
