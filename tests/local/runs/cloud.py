@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 
 import boto3
 
+from tests.demo.transitions import count_transitions
+
 Answer = TypeVar("Answer")
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "STOPPED"}
@@ -117,17 +119,9 @@ class Cloud:
         return self.wait_until(look, f"'{kind}' of {run_id}", timeout_s)
 
     def transitions(self, execution_arn: str) -> int:
-        """Count what Step Functions charges for: states entered, and retries.
-
-        A retry is another `…Scheduled` of a task without its state being entered again (Step Functions Developer
-        Guide, pricing: each retry counts as a state transition).
-        """
+        """Count what Step Functions charges for: states entered, and retries."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        types = [event["type"] for page in pages for event in page["events"]]
-        entered = sum(kind.endswith("StateEntered") for kind in types)
-        scheduled = sum(kind in {"TaskScheduled", "LambdaFunctionScheduled"} for kind in types)
-        tasks = sum(kind == "TaskStateEntered" for kind in types)
-        return entered + max(0, scheduled - tasks)
+        return count_transitions(event["type"] for page in pages for event in page["events"])
 
     def live_machines(self) -> list[str]:
         """Instances that EC2 does not yet call terminated."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from runctl.local.cloud import LocalCloud
 
+from runctl.local.cloud import LocalCloud
 from tests.local.runs.cloud import Cloud
 from tests.local.runs.project import write_project
 

@@ -1,0 +1,46 @@
+"""Looking behind the command line, into the account: the execution's history and the bucket."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import boto3
+
+from runctl.model import keys
+from runctl.model.ids import RunId
+from runctl.model.names import STACK_NAME, Output
+from tests.demo.transitions import count_transitions
+
+
+class Account:
+    """The account that the variables (`AWS_ENDPOINT_URL`, …) lead to."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client."""
+        return cast("Any", boto3.client)(
+            service,
+            endpoint_url=self._environment["AWS_ENDPOINT_URL"],
+            region_name=self._environment["AWS_REGION"],
+            aws_access_key_id=self._environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self._environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def output(self, name: Output) -> str:
+        """Read an output of the stack."""
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+        return next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == name.value)
+
+    def transitions(self, execution_arn: str) -> int:
+        """Count the state transitions of an execution."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        return count_transitions(event["type"] for page in pages for event in page["events"])
+
+    def output_file(self, run_id: str, name: str) -> bytes | None:
+        """Fetch a file that the run's training left in its output folder; the newest attempt's, None when none did."""
+        s3, bucket = self.client("s3"), self.output(Output.BUCKET)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=keys.attempts_prefix(RunId(run_id)))
+        found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        matching = sorted(key for key in found if key.endswith(f"/output/{name}"))
+        return cast("bytes", s3.get_object(Bucket=bucket, Key=matching[-1])["Body"].read()) if matching else None

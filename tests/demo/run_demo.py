@@ -1,0 +1,183 @@
+"""The main job, shown: a training on a spot machine loses it half-way, resumes on another, and learns the same.
+
+`make demo` runs it. It uses nothing but the command line, as a person would, in a project of its own below
+`.runctl/demo`; then it looks into the account for what the command line does not tell: the execution's history and the
+weights.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from tests.demo.account import Account
+from tests.demo.command_line import CommandFailed, CommandLine
+from tests.demo.stage import Stage
+from tests.demo.verdict import Outcome, RunDocument, claims
+from tests.demo.weights import digest_of
+
+REPOSITORY: Final = Path(__file__).parents[2]
+FOLDER: Final = REPOSITORY / ".runctl" / "demo"
+PROJECT: Final = FOLDER / "project"
+RESULT: Final = FOLDER / "result.json"
+
+EPOCHS: Final = 40
+INTERRUPT_AT: Final = EPOCHS // 3
+TRAINING: Final = (
+    *("training/train_digits.py", "--instance-type", "t3.medium", "--spot", "--yes"),
+    *("--", "--epochs", str(EPOCHS), "--seed", "7", "--pause-s", "0.15"),
+)
+"""The pause keeps a training of half a second long enough to be interrupted in its middle."""
+NOTICE: Final = "4s"
+"""EC2 gives two minutes. The training saves in far less, and the demo need not last as long."""
+LIMIT_S: Final = 120.0
+ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "STOPPED"})
+
+
+class Demo:
+    """One showing."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._runctl = CommandLine(PROJECT)
+        self._began = time.monotonic()
+
+    def run(self, *, keep: bool) -> bool:
+        """Show everything; answer whether every claim holds."""
+        RESULT.unlink(missing_ok=True)
+        self._stage.title("runctl demo", "the cloud runs on this machine, the training is real, no account is needed")
+        self._lay_project()
+        was_up = self._up()
+        try:
+            outcome = self._play()
+        finally:
+            if not was_up and not keep:
+                self._runctl.ask("local", "down")
+        RESULT.write_text(json.dumps(outcome.document(), indent=2) + "\n")
+        checked = claims(outcome)
+        self._stage.comparison(outcome)
+        self._stage.claims(checked)
+        self._tell_next(outcome, is_up=was_up or keep)
+        return all(claim.holds for claim in checked)
+
+    def _play(self) -> Outcome:
+        environment = self._runctl.ask("local", "env")
+        account = Account(environment)
+        self._stage.scene(
+            f"1. A spot machine that is taken back after epoch {INTERRUPT_AT} of {EPOCHS}",
+            f"runctl train {_words(TRAINING)}",
+        )
+        interrupted = self._train(self._interrupt_in_the_middle)
+        self._stage.scene("2. The same seed, left alone", f"runctl train {_words(TRAINING)}")
+        uninterrupted = self._train(lambda _run, _events: True)
+        return Outcome(
+            interrupted=interrupted,
+            uninterrupted=uninterrupted,
+            interrupted_transitions=account.transitions(interrupted["execution_arn"]),
+            clean_transitions=account.transitions(uninterrupted["execution_arn"]),
+            interrupted_weights=_weights(account, interrupted),
+            uninterrupted_weights=_weights(account, uninterrupted),
+            epochs=EPOCHS,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _lay_project(self) -> None:
+        """Make the project that a person would have: the training scripts and a configuration."""
+        PROJECT.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(PROJECT / "training", ignore_errors=True)
+        shutil.copytree(REPOSITORY / "training", PROJECT / "training", ignore=shutil.ignore_patterns("__pycache__"))
+        if not (PROJECT / ".runctl.toml").exists():
+            self._runctl.ask("init")
+
+    def _up(self) -> bool:
+        """Start the local target; answer whether it was up before."""
+        was_up = cast("bool", self._runctl.ask("local", "status")["is_up"])
+        began = time.monotonic()
+        self._runctl.ask("local", "up")
+        what = "was up already" if was_up else "started, the synthesized template deployed on it"
+        self._stage.line(time.monotonic() - began, "local target", what)
+        return was_up
+
+    def _train(self, act: Callable[[str, list[dict[str, Any]]], bool]) -> RunDocument:
+        """Start a run and tell its timeline until it has ended; `act` is called at each look until it answers True."""
+        run_id = cast("str", self._runctl.ask("train", *TRAINING)["run_id"])
+        deadline = time.monotonic() + LIMIT_S
+        told: set[str] = set()
+        acted = False
+        while True:
+            run = cast("RunDocument", self._runctl.ask("status", run_id))
+            events = cast("list[dict[str, Any]]", self._runctl.ask("events", run_id)["events"])
+            self._tell(run, events, told)
+            if run["status"] in ENDED:
+                return run
+            if time.monotonic() > deadline:
+                raise CommandFailed(
+                    f"The run {run_id} did not end in {LIMIT_S:.0f} s; see: {_look(f'events {run_id}')}"
+                )
+            acted = acted or act(run_id, events)
+
+    def _interrupt_in_the_middle(self, run_id: str, events: list[dict[str, Any]]) -> bool:
+        """Take the machine back once enough is learned; answer whether that was done."""
+        saved = [event["data"].get("step") or 0 for event in events if event["kind"] == "checkpoint_saved"]
+        if max(saved, default=0) < INTERRUPT_AT:
+            return False
+        self._runctl.ask("local", "interrupt", run_id, "--notice", NOTICE)
+        self._stage.line(None, "we interrupt", f"runctl local interrupt {run_id} --notice {NOTICE}", "bold magenta")
+        return True
+
+    def _tell(self, run: RunDocument, events: list[dict[str, Any]], told: set[str]) -> None:
+        """Tell what is new in the timeline; of the many checkpoints only the last before something else."""
+        began = datetime.fromisoformat(run["created_at"])
+        for position, event in enumerate(events):
+            key = f"{event['at']} {event['kind']} {event['text']}"
+            if key in told:
+                continue
+            told.add(key)
+            following = events[position + 1]["kind"] if position + 1 < len(events) else None
+            if event["kind"] == "checkpoint_saved" and following in (None, "checkpoint_saved"):
+                continue
+            self._stage.event((datetime.fromisoformat(event["at"]) - began).total_seconds(), event)
+
+    def _tell_next(self, outcome: Outcome, *, is_up: bool) -> None:
+        run_id = outcome.interrupted["run_id"]
+        commands = [] if is_up else [_look("local up")]
+        commands += [_look(f"status {run_id}"), _look(f"events {run_id}"), _look(f"logs {run_id}")]
+        self._stage.commands(
+            f"{outcome.seconds:.0f} s; written to {RESULT.relative_to(REPOSITORY)}. Look on:",
+            [*commands, *([_look("local down")] if is_up else [])],
+        )
+
+
+def _weights(account: Account, run: RunDocument) -> str:
+    found = account.output_file(run["run_id"], "weights.npz")
+    return digest_of(found) if found else ""
+
+
+def _words(arguments: tuple[str, ...]) -> str:
+    return " ".join(arguments)
+
+
+def _look(command: str) -> str:
+    """Write a command so that it can be pasted in the repository's root."""
+    return f".venv/bin/runctl --config {(PROJECT / '.runctl.toml').relative_to(REPOSITORY)} {command}"
+
+
+def main() -> int:
+    """Give the demo; 0 when everything that it claims is so."""
+    parser = argparse.ArgumentParser(prog="python -m tests.demo.run_demo", description="Show the main job.")
+    parser.add_argument("--keep", action="store_true", help="leave the local target up")
+    stage = Stage()
+    try:
+        return 0 if Demo(stage).run(keep=parser.parse_args().keep) else 1
+    except CommandFailed as error:
+        stage.failure(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""What the demo shows: what happens, with times; then both runs side by side."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tests.demo.verdict import Claim, Outcome, RunDocument
+
+_STYLES = {
+    "interruption_warning": "bold yellow",
+    "machine_gone": "yellow",
+    "recovering": "yellow",
+    "concluded": "bold green",
+    "checkpoint_saved": "dim",
+}
+
+
+class Stage:
+    """Where the demo speaks."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+
+    def title(self, text: str, note: str) -> None:
+        """Open."""
+        self._console.print(Text.assemble((text, "bold"), "  ", (note, "dim")))
+
+    def scene(self, text: str, command: str) -> None:
+        """Say what comes, and the command that does it."""
+        self._console.print()
+        self._console.print(Text(text, "bold cyan"))
+        self._console.print(Text(f"  $ {command}", "dim"))
+
+    def line(self, seconds: float | None, label: str, text: str, style: str = "") -> None:
+        """Say one thing, with its time."""
+        time = "" if seconds is None else f"{seconds:.1f} s"
+        row = Text.assemble(
+            (f"{time:>8}  ", "dim"), (f"{label:<20}", style), " ", (text, "dim" if style == "dim" else "")
+        )
+        row.truncate(self._console.width, overflow="ellipsis")
+        self._console.print(row)
+
+    def event(self, seconds: float, event: dict[str, Any]) -> None:
+        """Say what happened to a run."""
+        kind = event["kind"]
+        self.line(seconds, kind.replace("_", " "), event["text"], _STYLES.get(kind, ""))
+
+    def comparison(self, outcome: Outcome) -> None:
+        """Show both runs side by side."""
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        for heading in ("", "interrupted", "uninterrupted"):
+            table.add_column(heading, style="dim" if not heading else "", header_style="bold")
+        runs = (outcome.interrupted, outcome.uninterrupted)
+        rows: Sequence[tuple[str, Sequence[str]]] = (
+            ("status", [run["status"] for run in runs]),
+            ("machines", [_machines(run) for run in runs]),
+            ("resumed from epoch", [_resumed(run) for run in runs]),
+            ("cost", [_usd(run["cost"]["accrued_usd"]) for run in runs]),
+            ("saved against on-demand", [_usd(run["cost"]["saved_usd"]) for run in runs]),
+            ("state transitions", [str(outcome.interrupted_transitions), str(outcome.clean_transitions)]),
+            ("weights", [_short(outcome.interrupted_weights), _short(outcome.uninterrupted_weights)]),
+        )
+        for name, values in rows:
+            table.add_row(name, *values)
+        self._console.print()
+        self._console.print(table)
+
+    def claims(self, claims: Sequence[Claim]) -> None:
+        """Say which claims hold."""
+        self._console.print()
+        for claim in claims:
+            mark, style = ("✓", "green") if claim.holds else ("✗", "bold red")
+            self._console.print(Text.assemble((f"{mark} ", style), (claim.text, "" if claim.holds else style)))
+
+    def commands(self, heading: str, commands: Sequence[str]) -> None:
+        """Say what to do next."""
+        self._console.print()
+        self._console.print(Text(heading, "bold"))
+        for command in commands:
+            self._console.print(f"  {command}", soft_wrap=True)
+
+    def failure(self, text: str) -> None:
+        """Say that the demo could not be given."""
+        self._console.print(Text(f"✗ {text}", "bold red"), soft_wrap=True)
+
+
+def _machines(run: RunDocument) -> str:
+    zones = [f"{attempt['instance_type']} {attempt['availability_zone']}" for attempt in run["attempts"]]
+    return f"{len(zones)}: " + ", ".join(zones)
+
+
+def _resumed(run: RunDocument) -> str:
+    steps = [str(a["resumed_from_step"]) for a in run["attempts"] if a["resumed_from_step"] is not None]
+    return ", ".join(steps) or "–"
+
+
+def _usd(amount: Any) -> str:
+    return "–" if amount is None else f"${Decimal(str(amount)):.6f}"
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:16]}…" if digest else "none"
