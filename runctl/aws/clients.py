@@ -1,0 +1,22 @@
+"""How boto3's clients are made: retries, timeouts, signatures. Sessions are passed in; nothing global is kept."""
+
+from typing import Final
+
+from botocore.config import Config
+
+# "standard" retries throttles, 5xx and lost connections with jitter, and has a token bucket against storms
+# (AWS SDKs and Tools Reference Guide, "Retry behavior").
+CONFIG: Final = Config(
+    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20, user_agent_extra="runctl"
+)
+"""For every service that has none of its own here. A call that hangs must leave its function time to fail loudly."""
+
+EC2_CONFIG: Final = CONFIG.merge(Config(read_timeout=50))
+"""CreateFleet answers an instant fleet only when every pool has been tried. Less than the functions' timeout, 60 s."""
+
+S3_CONFIG: Final = CONFIG.merge(Config(signature_version="s3v4"))
+"""Links are signed with version 4 in every Region; version 2, botocore's default for links in the oldest ones, is not
+accepted for buckets with SSE-KMS and has no end of its own (S3 API Reference, "Authenticating Requests")."""
+
+LAMBDA_CONFIG: Final = CONFIG.merge(Config(read_timeout=70))
+"""A synchronous invocation answers when the function has ended: more than the functions' timeout, 60 s."""

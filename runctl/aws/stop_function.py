@@ -1,0 +1,54 @@
+"""The function `stop_run`, invoked from a laptop."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from runctl import errors
+from runctl.aws.errors import aws_errors
+from runctl.model.stop import StopAnswer, StopCommand
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+
+class StopFunction:
+    """Asks runs to save and end."""
+
+    def __init__(self, client: "LambdaClient", function_name: str) -> None:
+        self._client = client
+        self._function_name = function_name
+
+    def stop(self, command: StopCommand) -> StopAnswer:
+        """Ask a run to save and end; answers how it stands then.
+
+        What the function raises is raised here again, under its class of `runctl.errors`.
+        """
+        with aws_errors():
+            answer = self._client.invoke(
+                FunctionName=self._function_name,
+                InvocationType="RequestResponse",
+                Payload=command.model_dump_json().encode(),
+            )
+            payload = answer["Payload"].read()
+        if "FunctionError" in answer:
+            raise _error_of(payload)
+        try:
+            return StopAnswer.model_validate_json(payload)
+        except ValidationError as error:
+            raise errors.AwsError("The function stop_run answered what this version does not understand.") from error
+
+
+def _error_of(payload: bytes) -> errors.RunctlError:
+    """Make the function's error again from what Lambda tells of it: `errorType` is the class name."""
+    try:
+        told: dict[str, Any] = json.loads(payload)
+    except ValueError:
+        told = {}
+    name = str(told.get("errorType", "")).rpartition(".")[2]
+    message = str(told.get("errorMessage", "")) or "no message"
+    our_class = getattr(errors, name, None)
+    if isinstance(our_class, type) and issubclass(our_class, errors.RunctlError):
+        return our_class(message)
+    return errors.AwsError(f"The function stop_run failed: {name or 'unknown error'}: {message}", aws_code=name)
