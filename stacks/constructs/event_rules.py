@@ -62,9 +62,7 @@ class EventRules(Construct):
         dead_letters: DeadLetters,
     ) -> None:
         super().__init__(scope, construct_id)
-        rules = [
-            self._rule(pattern, bus, functions[pattern.function], dead_letters) for pattern in patterns(names)
-        ]
+        rules = [self._rule(pattern, bus, functions[pattern.function], dead_letters) for pattern in patterns(names)]
         dead_letters.accept_from_rules([rule.attr_arn for rule in rules])
 
     def _rule(

@@ -1,11 +1,14 @@
 """What a machine is launched with: role, profile, log group, launch template."""
 
+import re
 from typing import Final
 
 from aws_cdk import Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX
@@ -23,6 +26,8 @@ ROOT_VOLUME_GIB: Final = 100
 _ROOT_DEVICE: Final = "/dev/xvda"
 """Root device of every Amazon Linux image (EC2 User Guide, "Device names for volumes on Amazon EC2 instances")."""
 
+_PLACEHOLDER: Final = re.compile("@[A-Z][A-Z0-9_]*@")
+
 _USERID: Final = "${aws:userid}"
 """IAM's variable, not CloudFormation's: for an instance profile `<role id>:<instance id>`."""
 
@@ -36,9 +41,8 @@ class Machine(Construct):
         construct_id: str,
         *,
         names: Names,
-        bucket_arn: str,
-        bus_arn: str,
-        bus_name: str,
+        bucket: s3.Bucket,
+        bus: events.EventBus,
         asset_bucket: str,
         asset_keys: AssetKeys,
         security_group_id: str,
@@ -53,7 +57,9 @@ class Machine(Construct):
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             description="What the training and the agent beside it may do on a machine of runctl.",
         )
-        for statement in self._statements(names, bucket_arn, bus_arn, f"{asset_bucket}/{asset_keys.agent_key}"):
+        for statement in self._statements(
+            names, bucket.bucket_arn, bus.event_bus_arn, f"{asset_bucket}/{asset_keys.agent_key}"
+        ):
             self.role.add_to_policy(statement)
         self.profile = iam.CfnInstanceProfile(
             self, "Profile", instance_profile_name=MACHINE_PROFILE, roles=[self.role.role_name]
@@ -68,16 +74,16 @@ class Machine(Construct):
                         "@ASSET_BUCKET@": asset_bucket,
                         "@AGENT_KEY@": asset_keys.agent_key,
                         "@AGENT_SHA256@": asset_keys.agent_sha256,
-                        "@BUS_NAME@": bus_name,
+                        "@BUS_NAME@": bus.event_bus_name,
+                        "@BUCKET@": bucket.bucket_name,
+                        "@MACHINE_ROLE_ID@": self.role.role_id,
                     },
                 ),
                 security_group_id,
             ),
         )
 
-    def _statements(
-        self, names: Names, bucket_arn: str, bus_arn: str, agent_object: str
-    ) -> list[iam.PolicyStatement]:
+    def _statements(self, names: Names, bucket_arn: str, bus_arn: str, agent_object: str) -> list[iam.PolicyStatement]:
         own = f"{bucket_arn}/{RUNS_PREFIX}*/attempts/*/{_USERID}/*"
         stack = Stack.of(self)
         return [
@@ -86,9 +92,7 @@ class Machine(Construct):
             allow("s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", on=own),
             allow("s3:GetObject", on=f"{bucket_arn}/{CODE_PREFIX}*"),
             allow("s3:GetObject", on=f"arn:{stack.partition}:s3:::{agent_object}"),
-            allow(
-                "events:PutEvents", on=bus_arn, when={"StringEquals": {"events:source": AGENT_EVENT_SOURCE}}
-            ),
+            allow("events:PutEvents", on=bus_arn, when={"StringEquals": {"events:source": AGENT_EVENT_SOURCE}}),
             allow("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn),
             # Never SendTaskSuccess or SendTaskFailure: a machine reports, the controller concludes.
             allow("states:SendTaskHeartbeat", on=names.state_machine_arn),
@@ -127,10 +131,11 @@ class Machine(Construct):
 
 
 def _user_data(bootstrap: str, values: dict[str, str]) -> str:
-    """Fill the placeholders in and encode as EC2 wants it."""
-    for placeholder, value in values.items():
-        bootstrap = bootstrap.replace(placeholder, value)
-    return Fn.base64(bootstrap)
+    """Fill the placeholders in and encode as EC2 wants it. Raises ValueError when one is left that has no value."""
+    unknown = set(_PLACEHOLDER.findall(bootstrap)) - set(values)
+    if unknown:
+        raise ValueError(f"the bootstrap names {', '.join(sorted(unknown))}, which the stack has no value for")
+    return Fn.base64(_PLACEHOLDER.sub(lambda match: values[match[0]], bootstrap))
 
 
 def _what_the_ssm_agent_needs() -> list[iam.PolicyStatement]:

@@ -22,9 +22,7 @@ class Network(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, parameters: Parameters) -> None:
         super().__init__(scope, construct_id)
         makes_network = parameters.makes_network
-        vpc = ec2.CfnVPC(
-            self, "Vpc", cidr_block=_CIDR, enable_dns_hostnames=True, enable_dns_support=True
-        )
+        vpc = ec2.CfnVPC(self, "Vpc", cidr_block=_CIDR, enable_dns_hostnames=True, enable_dns_support=True)
         vpc.cfn_options.condition = makes_network
         routes = self._public_routes(vpc, makes_network)
         subnets = [
@@ -95,9 +93,7 @@ class Network(Construct):
             resource.cfn_options.condition = condition
         return table
 
-    def _subnet(
-        self, index: int, vpc: ec2.CfnVPC, routes: ec2.CfnRouteTable, condition: CfnCondition
-    ) -> ec2.CfnSubnet:
+    def _subnet(self, index: int, vpc: ec2.CfnVPC, routes: ec2.CfnRouteTable, condition: CfnCondition) -> ec2.CfnSubnet:
         subnet = ec2.CfnSubnet(
             self,
             f"Subnet{index + 1}",

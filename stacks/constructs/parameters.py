@@ -81,9 +81,7 @@ def declare_parameters(stack: Stack) -> Parameters:
         cost_watch_rate=cost_watch_rate.value_as_string,
         reaper_rate=reaper_rate.value_as_string,
         notify_email=email.value_as_string,
-        makes_network=CfnCondition(
-            stack, "MakesNetwork", expression=Fn.condition_equals(vpc_id.value_as_string, "")
-        ),
+        makes_network=CfnCondition(stack, "MakesNetwork", expression=Fn.condition_equals(vpc_id.value_as_string, "")),
         is_protected=CfnCondition(
             stack, "IsProtected", expression=Fn.condition_equals(protection.value_as_string, "true")
         ),
@@ -95,9 +93,7 @@ def declare_parameters(stack: Stack) -> Parameters:
 
 
 def _unless_empty(stack: Stack, name: str, parameter: CfnParameter) -> CfnCondition:
-    return CfnCondition(
-        stack, name, expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, ""))
-    )
+    return CfnCondition(stack, name, expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, "")))
 
 
 def _refuse_half_a_network(stack: Stack, vpc_id: CfnParameter, subnet_ids: CfnParameter) -> None:

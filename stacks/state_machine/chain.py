@@ -16,7 +16,7 @@ from runctl.model.status import RunStatus
 from stacks.state_machine.retries import EVERY_STEP, MACHINE_GOING
 
 STEP_TIMEOUT: Final = Duration.seconds(90)
-"""Of one invocation of a step that answers at once. More than FUNCTION_TIMEOUT, so that Lambda's own word comes first."""
+"""Of one invocation of a step that answers at once. More than FUNCTION_TIMEOUT: Lambda's own word comes first."""
 
 _ALREADY_ENDED: Final = (
     "This run has already ended, and an ended run is never started again. To train on, start a new run: "
@@ -32,17 +32,13 @@ def build_chain(scope: Construct, function_of: FunctionOf) -> sfn.IChainable:
     launch = _step(scope, State.LAUNCH_MACHINE, function_of(Function.LAUNCH_MACHINE))
     wait_for_ssm = _wait_for_ssm(scope, function_of(Function.AWAIT_READY))
     train = _train(scope, function_of(Function.START_TRAINING))
-    decide = _step(
-        scope, State.DECIDE_WHAT_NEXT, function_of(Function.DECIDE_NEXT), "$.decision", _selector(Decision)
-    )
+    decide = _step(scope, State.DECIDE_WHAT_NEXT, function_of(Function.DECIDE_NEXT), "$.decision", _selector(Decision))
     conclude = _step(
         scope, State.CONCLUDE_RUN, function_of(Function.CONCLUDE_RUN), "$.conclusion", _selector(Conclusion)
     )
     machine_given = sfn.Choice(scope, State.MACHINE_GIVEN)
     try_again = sfn.Choice(scope, State.TRY_AGAIN)
-    wait_for_capacity = sfn.Wait(
-        scope, State.WAIT_FOR_CAPACITY, time=sfn.WaitTime.seconds_path("$.decision.wait_s")
-    )
+    wait_for_capacity = sfn.Wait(scope, State.WAIT_FOR_CAPACITY, time=sfn.WaitTime.seconds_path("$.decision.wait_s"))
 
     admit.next(machine_given)
     machine_given.when(sfn.Condition.is_present("$.instance_id"), wait_for_ssm).otherwise(launch)

@@ -1,0 +1,97 @@
+"""The dependencies of the functions, installed twice from one lock file: for Lambda, and for this machine's Python."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uv
+
+_INSTALLER_NOTES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "uv_cache.json", "direct_url.json"})
+"""Files of a `.dist-info` that say how and from where it was installed, not what it is."""
+
+
+class WrongWheelError(Exception):
+    """A wheel that the deployed runtime cannot load."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the dependencies are for."""
+
+    name: str
+    options: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    """Endings of the wheel tags that may be in it; None where the installer itself is the judge."""
+
+
+LAMBDA: Final = Target(
+    name="lambda",
+    # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is newer than manylinux2014 asks for.
+    options=("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13", "--only-binary", ":all:"),
+    tags=("-none-any", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+)
+HERE: Final = Target(name="local", options=("--python", sys.executable), tags=None)
+
+
+def install(requirements: Path, target: Target, kept: Path) -> Path:
+    """Install into a folder that is kept for the next build; answers the folder.
+
+    Raises WrongWheelError when a wheel is not for the target, and CalledProcessError when uv fails.
+    """
+    folder = kept / f"{target.name}-{_fingerprint(requirements, target)}"
+    if folder.is_dir():
+        return folder
+    kept.mkdir(parents=True, exist_ok=True)
+    unfinished = kept / f"{folder.name}.{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--require-hashes"]
+    subprocess.run(
+        [*command, "--target", str(unfinished), "--requirements", str(requirements), *target.options], check=True
+    )
+    refuse_foreign_wheels(unfinished, target)
+    unfinished.replace(folder)
+    return folder
+
+
+def refuse_foreign_wheels(folder: Path, target: Target) -> None:
+    """Raise WrongWheelError unless every wheel in the folder carries a tag of the target."""
+    if target.tags is None:
+        return
+    for wheel in sorted(folder.glob("*.dist-info/WHEEL")):
+        tags = wheel_tags(wheel)
+        if not any(tag.endswith(target.tags) for tag in tags):
+            raise WrongWheelError(f"{wheel.parent.name} is built for {', '.join(tags)}, not for {target.name}")
+
+
+def wheel_tags(wheel: Path) -> list[str]:
+    """Tags of an installed wheel, e.g. `py3-none-any` (Binary distribution format, "The .dist-info directory")."""
+    lines = wheel.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("Tag: ").strip() for line in lines if line.startswith("Tag: ")]
+
+
+def files_of(folder: Path) -> list[tuple[str, Path]]:
+    """Files that the functions need, as (name in the archive, path): no scripts, caches or installer's notes."""
+    chosen: list[tuple[str, Path]] = []
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if not path.is_file() or parts[0] == "bin" or "__pycache__" in parts or path.name == ".lock":
+            continue
+        if parts[0].endswith(".dist-info") and path.name in _INSTALLER_NOTES:
+            continue
+        chosen.append(("/".join(parts), path))
+    return chosen
+
+
+def _fingerprint(requirements: Path, target: Target) -> str:
+    """Changes with the lock file, the options, and this machine's Python where that is the target."""
+    digest = hashlib.sha256(requirements.read_bytes())
+    digest.update(repr(target.options).encode())
+    if target.tags is None:
+        digest.update(f"{sys.implementation.cache_tag} {sysconfig.get_platform()}".encode())
+    return digest.hexdigest()[:16]

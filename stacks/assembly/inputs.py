@@ -1,0 +1,31 @@
+"""What the assembly is made of, as one hash: when it is the same, so would be everything that is built of it."""
+
+import hashlib
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Final
+
+_ROOMS: Final = ("runctl", "lambdas", "stacks", "requirements")
+_FILES: Final = ("app.py", "cdk.json", "pyproject.toml")
+_LEFT_OUT: Final = frozenset({"_assembly", "__pycache__", "local"})
+"""The local target deploys the assembly; nothing of it is in there."""
+
+
+def hash_of_inputs(repository: Path) -> str:
+    """Hash names and contents of all inputs, and the Python that the local archive is built for."""
+    digest = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()}".encode())
+    for path in sorted(_inputs(repository)):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(repository)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _inputs(repository: Path) -> list[Path]:
+    chosen = [repository / name for name in _FILES if (repository / name).is_file()]
+    for room in _ROOMS:
+        for path in (repository / room).rglob("*"):
+            if path.is_file() and not _LEFT_OUT.intersection(path.relative_to(repository).parts):
+                chosen.append(path)
+    return chosen
