@@ -1,0 +1,174 @@
+"""What follows the end of an attempt: another launch, a wait, or the run's conclusion (the table of DESIGN §4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from runctl.model.attempt import Attempt, FactKind
+from runctl.model.decision import Action
+from runctl.model.ids import AttemptNumber
+from runctl.model.run import CapacityWait, Run, StopRequest
+from runctl.model.status import Reason
+from runctl.policy import capacity, sentences
+from runctl.policy.endings import Ending
+from runctl.policy.runtime import WORTHWHILE, runtime_left
+
+MAX_LOST_IN_A_ROW: Final = 3
+MAX_WITHOUT_PROGRESS: Final = 3
+
+USERS_OWN: Final = frozenset({Reason.USER_ERROR, Reason.SETUP_FAILED, Reason.OUT_OF_MEMORY, Reason.CHECKPOINT_MISSING})
+"""Tried again only as often as the spec asks."""
+MACHINES_FAULT: Final = frozenset({Reason.MACHINE_LOST, Reason.MACHINE_NOT_READY})
+LAUNCH_AGAIN: Final = MACHINES_FAULT | {Reason.SPOT_INTERRUPTION, Reason.NO_PROGRESS}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the decision rests on. `attempts` are all of the run, the ended one last, with its reason in `ending`."""
+
+    run: Run
+    attempts: Sequence[Attempt]
+    ending: Ending
+    progressed: frozenset[AttemptNumber] = frozenset()
+    """Attempts that saved a newer checkpoint than all before."""
+    refusals: tuple[str, ...] = ()
+    """What AWS answered when no machine was launched."""
+    own_machine_going: bool = False
+    """Whether a machine of this run's earlier attempts still holds its quota while it goes."""
+
+
+@dataclass(frozen=True)
+class RecoveryDecision:
+    """What to do, why, and the sentence for people."""
+
+    action: Action
+    reason: Reason
+    text: str
+    delay: timedelta = timedelta()
+    capacity_wait: CapacityWait | None = None
+    tell: bool = False
+
+
+def decide(situation: Situation, now: datetime) -> RecoveryDecision:
+    """Decide what follows the end of the last attempt."""
+    run, ending = situation.run, situation.ending
+    if ending.reason is Reason.COMPLETED:
+        return _conclude(Reason.COMPLETED, ending.text)
+    if run.stop_request is not None:
+        return _conclude(run.stop_request.reason, _stopped(run.stop_request, ending))
+    if ending.reason is Reason.CAPACITY:
+        return _wait_for_capacity(situation, now)
+    if ending.reason is Reason.QUOTA:
+        return _wait_for_quota(situation, now)
+    if ending.reason in USERS_OWN:
+        return _retry(situation, now)
+    if ending.reason in LAUNCH_AGAIN:
+        return _replace(situation, now)
+    return _conclude(ending.reason, ending.text)
+
+
+def _conclude(reason: Reason, text: str) -> RecoveryDecision:
+    return RecoveryDecision(Action.CONCLUDE, reason, text)
+
+
+def _stopped(request: StopRequest, ending: Ending) -> str:
+    asked = sentences.stop_requested(request)
+    return asked if ending.text == asked else f"{asked} {ending.text}"
+
+
+def _wait_for_capacity(situation: Situation, now: datetime) -> RecoveryDecision:
+    run = situation.run
+    timeout = timedelta(seconds=run.spec.capacity_timeout_s)
+    planned = capacity.next_try(run.capacity_wait, situation.refusals, timeout, now)
+    if planned is None:
+        waited = "" if run.capacity_wait is None else sentences.duration(now - run.capacity_wait.waiting_since)
+        text = f"AWS had no machine for {waited}. {situation.ending.text}" if waited else situation.ending.text
+        return _conclude(Reason.CAPACITY, text)
+    waiting = now - planned.wait.waiting_since
+    text = f"AWS has no machine now; the next try is in {sentences.duration(planned.delay)}"
+    if waiting:
+        text += f", after {sentences.duration(waiting)} of waiting"
+    return _wait(planned, Reason.CAPACITY, f"{text}. {situation.ending.text}")
+
+
+def _wait_for_quota(situation: Situation, now: datetime) -> RecoveryDecision:
+    had = situation.run.capacity_wait is not None and situation.run.capacity_wait.waited_for_quota
+    if had or not situation.own_machine_going:
+        return _conclude(Reason.QUOTA, situation.ending.text)
+    planned = capacity.wait_for_quota(situation.run.capacity_wait, situation.refusals, now)
+    text = f"The run's last machine still holds its quota; the next try is in {sentences.duration(planned.delay)}."
+    return _wait(planned, Reason.QUOTA, text)
+
+
+def _wait(planned: capacity.WaitForCapacity, reason: Reason, text: str) -> RecoveryDecision:
+    return RecoveryDecision(
+        Action.WAIT, reason, text, delay=planned.delay, capacity_wait=planned.wait, tell=planned.tell
+    )
+
+
+def _retry(situation: Situation, now: datetime) -> RecoveryDecision:
+    earlier = sum(attempt.reason in USERS_OWN for attempt in situation.attempts[:-1])
+    allowed = situation.run.spec.retries
+    if earlier >= allowed:
+        return _conclude(situation.ending.reason, situation.ending.text)
+    return _launch(situation, now, f"This is retry {earlier + 1} of {allowed}.")
+
+
+def _replace(situation: Situation, now: datetime) -> RecoveryDecision:
+    ending = situation.ending
+    if situation.run.machine is not None:
+        return _conclude(ending.reason, f"{ending.text} The machine was given, so no other is launched.")
+    if ending.reason in MACHINES_FAULT:
+        lost = _in_a_row([attempt.reason in MACHINES_FAULT for attempt in situation.attempts[:-1]]) + 1
+        if lost >= MAX_LOST_IN_A_ROW:
+            return _conclude(ending.reason, f"{ending.text} This was the machine number {lost} in a row.")
+    idle = _without_progress(situation)
+    if idle >= MAX_WITHOUT_PROGRESS:
+        text = f"{idle} attempts in a row trained without a newer checkpoint. The last one: {ending.text}"
+        return _conclude(Reason.NO_PROGRESS, text)
+    return _launch(situation, now, "")
+
+
+def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
+    left = runtime_left(situation.run.spec, situation.attempts, now)
+    if left < WORTHWHILE:
+        limit = sentences.duration(timedelta(seconds=situation.run.spec.max_runtime_s))
+        return _conclude(Reason.TIMEOUT, f"The run's time limit of {limit} is used up. {situation.ending.text}")
+    text = " ".join(part for part in (situation.ending.text, note, _resumes(situation)) if part)
+    return RecoveryDecision(Action.LAUNCH, situation.ending.reason, text)
+
+
+def _resumes(situation: Situation) -> str:
+    checkpoint = situation.run.checkpoint
+    if checkpoint is None:
+        return "Another machine starts from the beginning: there is no checkpoint yet."
+    where = f"step {checkpoint.step}" if checkpoint.step is not None else checkpoint.name
+    return f"Another machine resumes from {where}."
+
+
+def _without_progress(situation: Situation) -> int:
+    """How many attempts in a row, the last one included, trained without a newer checkpoint.
+
+    Attempts that never came to train are left out: they had no chance. One that saved and left unasked counts even
+    when it saved something new.
+    """
+    marks: list[bool] = []
+    for attempt in situation.attempts:
+        is_last = attempt.number == situation.attempts[-1].number
+        reason = situation.ending.reason if is_last else attempt.reason
+        if reason is Reason.NO_PROGRESS:
+            marks.append(True)
+        elif FactKind.STARTED in attempt.facts:
+            marks.append(attempt.number not in situation.progressed)
+    return _in_a_row(marks)
+
+
+def _in_a_row(marks: Sequence[bool]) -> int:
+    """How many True stand at the end."""
+    count = 0
+    for mark in reversed(marks):
+        if not mark:
+            break
+        count += 1
+    return count

@@ -1,0 +1,84 @@
+"""What CreateFleet's errors mean together: one error of ours for a fleet that launched nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from runctl.errors import (
+    AwsError,
+    CapacityUnavailable,
+    CredentialsError,
+    InvalidSpec,
+    PermissionDenied,
+    PoolUnsupported,
+    QuotaExceeded,
+    RunctlError,
+    Throttled,
+)
+from runctl.model.aws_codes import AwsCodeKind, kind_of
+from runctl.policy.sentences import refusal
+
+_SHOWN: Final = 4
+"""How many refusals stand in a message; all of them stand in the attempt and the timeline."""
+
+_WEIGHT: Final = (
+    AwsCodeKind.CREDENTIALS,
+    AwsCodeKind.PERMISSION,
+    AwsCodeKind.INVALID_SPEC,
+    AwsCodeKind.CAPACITY,
+    AwsCodeKind.THROTTLED,
+    AwsCodeKind.QUOTA,
+    AwsCodeKind.UNSUPPORTED,
+)
+"""What counts when pools were refused for different reasons. A missing permission is a missing permission in every
+pool and is never taken for a lack of capacity; where one pool lacks capacity only, waiting may help whatever the
+others say."""
+
+
+def refusal_sentences(errors: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Write each refusal once, in order."""
+    return tuple(dict.fromkeys(refusal(error) for error in errors))
+
+
+def error_of_refusals(errors: Sequence[Mapping[str, str]]) -> RunctlError:
+    """Make the error of a fleet that launched nothing."""
+    told = refusal_sentences(errors)
+    listed = "; ".join(told[:_SHOWN]) + (f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
+    kinds = {kind_of(error.get("code", "")) for error in errors}
+    decisive = next((kind for kind in _WEIGHT if kind in kinds), None)
+    codes = [error.get("code", "") for error in errors if kind_of(error.get("code", "")) is decisive]
+    code = codes[0] if codes else ""
+    message = f"EC2 launched no machine. {listed}." if listed else "EC2 launched no machine and gave no reason."
+    if not errors:
+        # An instant fleet that answers nothing at all: Step Functions should not take it for a success.
+        return CapacityUnavailable(message, operation="CreateFleet")
+    return _make(decisive, message, code)
+
+
+def _make(kind: AwsCodeKind | None, message: str, code: str) -> RunctlError:
+    match kind:
+        case AwsCodeKind.CAPACITY:
+            return CapacityUnavailable(message, aws_code=code, operation="CreateFleet")
+        case AwsCodeKind.QUOTA:
+            return QuotaExceeded(message, aws_code=code, operation="CreateFleet")
+        case AwsCodeKind.PERMISSION:
+            return PermissionDenied(message, aws_code=code, operation="CreateFleet")
+        case AwsCodeKind.THROTTLED:
+            return Throttled(message, aws_code=code, operation="CreateFleet")
+        case AwsCodeKind.UNSUPPORTED:
+            return PoolUnsupported(message, aws_code=code, operation="CreateFleet")
+        case AwsCodeKind.INVALID_SPEC:
+            return InvalidSpec(message)
+        case AwsCodeKind.CREDENTIALS:
+            return CredentialsError(message)
+        case None:
+            return AwsError(message, aws_code=code, operation="CreateFleet")
+
+
+def is_definite(error: RunctlError) -> bool:
+    """Whether a CreateFleet that raised has been answered, so that a next try needs a token of its own.
+
+    Throttled calls and calls whose answer was lost are made again unchanged under the same token.
+    """
+    if isinstance(error, Throttled):
+        return False
+    return not isinstance(error, AwsError) or bool(error.aws_code)
