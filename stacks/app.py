@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import App, FileAssetPackaging, FileAssetSource, cx_api
+from aws_cdk import App, FileAssetPackaging, cx_api
 
 from runctl.model.names import STACK_NAME
 from stacks.asset_keys import AssetKeys
@@ -25,7 +25,7 @@ def publish_assets(app: App, files: dict[str, Path]) -> None:
     assert isinstance(stack, ControllerStack)
     for sha256, path in files.items():
         location = stack.synthesizer.add_file_asset(
-            FileAssetSource(source_hash=sha256, file_name=str(path), packaging=FileAssetPackaging.FILE)
+            source_hash=sha256, file_name=str(path), packaging=FileAssetPackaging.FILE
         )
         assert location.object_key == f"{sha256}{path.suffix}", location.object_key
 
