@@ -6,4 +6,3 @@ from stacks.build_assembly import build_assets
 assets = build_assets()
 app = build_app(assets.keys)
 publish_assets(app, assets.files)
-app.synth()

@@ -1,8 +1,9 @@
 """The CDK app around the stack."""
 
+import json
 from pathlib import Path
 
-from aws_cdk import App, FileAssetPackaging, cx_api
+from aws_cdk import App, cx_api
 
 from runctl.model.names import STACK_NAME
 from stacks.asset_keys import AssetKeys
@@ -16,21 +17,30 @@ def build_app(keys: AssetKeys, outdir: Path | None = None) -> App:
     return app
 
 
-def publish_assets(app: App, files: dict[str, Path]) -> None:
-    """Let `cdk deploy` upload the archives, by hash, where the template looks for them when AssetBucket is empty.
-
-    The template stays the same to the byte: it names bucket and key itself.
-    """
-    stack = app.node.find_child(STACK_NAME)
-    assert isinstance(stack, ControllerStack)
-    for sha256, path in files.items():
-        location = stack.synthesizer.add_file_asset(
-            source_hash=sha256, file_name=str(path), packaging=FileAssetPackaging.FILE
-        )
-        assert location.object_key == f"{sha256}{path.suffix}", location.object_key
-
-
 def template_of(app: App) -> bytes:
     """Synthesize, and read the template as it is deployed, to the byte."""
     assembly: cx_api.CloudAssembly = app.synth()
     return Path(assembly.get_stack_by_name(STACK_NAME).template_full_path).read_bytes()
+
+
+def publish_assets(app: App, files: dict[str, Path]) -> None:
+    """Synthesize, and let `cdk deploy` upload the archives (by hash) to where the template looks by default.
+
+    The template stays the same to the byte, for it names bucket and key itself; so the assembly's list of assets is
+    all that changes. `add_file_asset` of the stack's synthesizer would do it, but jsii hands out the unbound original
+    of a synthesizer that was made in Python.
+    """
+    assembly: cx_api.CloudAssembly = app.synth()
+    listed = Path(assembly.directory) / f"{STACK_NAME}.assets.json"
+    manifest = json.loads(listed.read_bytes())
+    (template,) = manifest["files"].values()
+    for sha256, path in files.items():
+        manifest["files"][sha256] = {
+            "displayName": path.name,
+            "source": {"path": str(path.resolve()), "packaging": "file"},
+            "destinations": {
+                target: {**destination, "objectKey": f"{sha256}{path.suffix}"}
+                for target, destination in template["destinations"].items()
+            },
+        }
+    listed.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
