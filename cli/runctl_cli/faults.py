@@ -1,6 +1,12 @@
-"""Errors that only the command line knows."""
+"""Errors that only the command line knows, and how the end of a run reads as one."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from runctl import errors
 from runctl.errors import RunctlError
+from runctl.model.status import Reason
 
 
 class Interrupted(RunctlError):
@@ -27,3 +33,48 @@ class Unexpected(RunctlError):
             f"Something went wrong inside runctl: {type(error).__name__}: {error}",
             hint="Run the command again with --verbose and report what it prints.",
         )
+
+
+class BudgetLimit(RunctlError):
+    """The run reached `max_cost`; it saved and stopped."""
+
+    code = "budget"
+    exit_code = 5
+    reason = Reason.BUDGET
+
+
+class RunCancelled(RunctlError):
+    """Somebody ended the run."""
+
+    code = "cancelled"
+    exit_code = 130
+    reason = Reason.CANCELLED
+
+
+class ControllerFault(RunctlError):
+    """The controller in the account met a fault of ours."""
+
+    code = "controller"
+
+
+ERROR_OF_REASON: Final[Mapping[Reason, type[RunctlError]]] = MappingProxyType(
+    {
+        Reason.USER_ERROR: errors.UserError,
+        Reason.SETUP_FAILED: errors.SetupFailed,
+        Reason.OUT_OF_MEMORY: errors.OutOfMemory,
+        Reason.CHECKPOINT_MISSING: errors.CheckpointMissing,
+        Reason.SPOT_INTERRUPTION: errors.SpotInterruption,
+        Reason.MACHINE_LOST: errors.MachineLost,
+        Reason.MACHINE_NOT_READY: errors.MachineNotReady,
+        Reason.NO_PROGRESS: errors.NoProgress,
+        Reason.CAPACITY: errors.CapacityUnavailable,
+        Reason.QUOTA: errors.QuotaExceeded,
+        Reason.PERMISSION: errors.PermissionDenied,
+        Reason.INVALID_SPEC: errors.InvalidSpec,
+        Reason.TIMEOUT: errors.TimeLimit,
+        Reason.BUDGET: BudgetLimit,
+        Reason.CANCELLED: RunCancelled,
+        Reason.CONTROLLER: ControllerFault,
+    }
+)
+"""What a command that waited for a run answers when the run ended so; its exit code is the reason's."""

@@ -1,7 +1,7 @@
 """One call of the command line: its global options, what it reaches, and how it answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,15 @@ class Invocation:
         return self.wiring.client(self.configuration)
 
     @cached_property
+    def local_client(self) -> ClientPort:
+        """The client of the local cloud, whatever the target is."""
+        from runctl_cli.settings import Target
+
+        configuration = self.configuration
+        settings = configuration.settings.model_copy(update={"target": Target.LOCAL})
+        return self.wiring.client(replace(configuration, settings=settings))
+
+    @cached_property
     def local_cloud(self) -> LocalCloudPort:
         """The local target of this project."""
         return self.wiring.local_cloud(self.configuration)
@@ -58,7 +67,12 @@ class Invocation:
             self.say(f"  {command:<{width}}  {click.style(purpose, dim=True)}")
 
     def answer(
-        self, data: Any, text: Callable[[], None] | None = None, *, errors: tuple[RunctlError, ...] = (), exit_code: int = 0
+        self,
+        data: Any,
+        text: Callable[[], None] | None = None,
+        *,
+        errors: tuple[RunctlError, ...] = (),
+        exit_code: int = 0,
     ) -> None:
         """Give the command's answer: `data` in the envelope, or what `text` prints; and the exit code to end with.
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
         return _fail(invocation, _usage_error(error))
     except (click.Abort, KeyboardInterrupt):
         return _fail(invocation, Interrupted("Interrupted."))
-    except Exception as error:  # noqa: BLE001: the boundary; whatever else comes is a fault of ours and is told as one
+    except Exception as error:  # noqa: BLE001 - the boundary; what else comes is a fault of ours
         trace = traceback.format_exc()
         return _fail(invocation, Unexpected(error), trace)
     return invocation.exit_code
@@ -61,9 +61,11 @@ def _usage_error(error: click.ClickException) -> UsageError:
         if error.possibilities:
             hint = f"Did you mean {' or '.join(sorted(error.possibilities))}? See: {path} --help"
         elif path == "runctl train":
-            hint = f"Arguments of the script go after two dashes: runctl train SCRIPT -- {' '.join([error.option_name])}" if (
-                isinstance(error, click.NoSuchOption)
-            ) else hint
+            hint = (
+                f"Arguments of the script go after two dashes: runctl train SCRIPT -- {' '.join([error.option_name])}"
+                if (isinstance(error, click.NoSuchOption))
+                else hint
+            )
     elif isinstance(error, click.BadParameter):
         message = error.format_message()
     return UsageError(message, hint=hint)
@@ -74,7 +76,9 @@ def _asked_output(words: Sequence[str]) -> OutputFormat:
     for position, word in enumerate(words):
         if word == "--":
             break
-        value = words[position + 1] if word == "--output" and position + 1 < len(words) else word.removeprefix("--output=")
+        value = (
+            words[position + 1] if word == "--output" and position + 1 < len(words) else word.removeprefix("--output=")
+        )
         if value == OutputFormat.JSON and word.startswith("--output"):
             return OutputFormat.JSON
     return OutputFormat.TEXT

@@ -119,11 +119,11 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self.verbs = verbs
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name the verbs in the order of a user's day, not of the alphabet."""
         return list(self.verbs)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the verb."""
         entry = self.verbs.get(cmd_name)
         if entry is None:
@@ -140,7 +140,7 @@ class LazyGroup(click.Group):
             raise click.exceptions.NoSuchCommand(name, possibilities=self.verbs, ctx=ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the verbs with their lines, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in self.verbs.items()])

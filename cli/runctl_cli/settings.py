@@ -51,6 +51,8 @@ class ProjectSettings(_Section):
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     exclude: tuple[str, ...] = ()
     """Patterns of .gitignore, on top of it."""
+    max_mb: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """The most that is sent to machines, in megabytes."""
 
 
 class RunSettings(_Section):

@@ -55,7 +55,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigurationError(f"There is no configuration file {path}.", hint="Write one with: runctl init") from error
+        raise ConfigurationError(
+            f"There is no configuration file {path}.", hint="Write one with: runctl init"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.", hint="It must be a text file in UTF-8.") from error
 
@@ -92,7 +94,9 @@ def _explained(path: Path, text: str, error: ValidationError) -> ConfigurationEr
         near = _near_setting(tuple(named))
         hint = f"Did you mean {near}? {_HINT_INIT}" if near else _HINT_INIT
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ConfigurationError(f"{path}, line {line_of(text, tuple(named))}, key {'.'.join(named)!r}: {what}{more}.", hint=hint)
+    return ConfigurationError(
+        f"{path}, line {line_of(text, tuple(named))}, key {'.'.join(named)!r}: {what}{more}.", hint=hint
+    )
 
 
 def _near_setting(keys: tuple[str, ...]) -> str | None:
@@ -106,7 +110,7 @@ def _near_setting(keys: tuple[str, ...]) -> str | None:
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Find the line of a key by reading the file as people do: section headers, then `key =`. 1 when it is not there."""
+    """Find a key's line by reading the file as people do: section headers, then `key =`. 1 when it is not there."""
     section: tuple[str, ...] = ()
     best = 1
     for number, raw in enumerate(text.splitlines(), start=1):

@@ -1,0 +1,33 @@
+"""`runctl cancel`."""
+
+import click
+
+from runctl_cli.invocation import Invocation
+from runctl_cli.root import Verb
+
+EXAMPLES = """\b
+Examples:
+  runctl cancel last
+  runctl cancel r-1hx3k7p --now
+"""
+
+
+@click.command(cls=Verb, epilog=EXAMPLES)
+@click.argument("run_name", metavar="RUN")
+@click.option("--now", is_flag=True, help="End its machine at once; what is not yet saved is lost.")
+@click.pass_obj
+def cancel(invocation: Invocation, run_name: str, now: bool) -> None:
+    """Let a run save, then end it.
+
+    RUN is an id, the beginning of one, or "last". A run that has ended stays as it is.
+    """
+    client = invocation.client
+    run = client.run(run_name)
+    answer = client.cancel(run.run_id, now=now)
+
+    def text() -> None:
+        click.echo(f"{answer.run_id}  {answer.status.value}")
+        invocation.say(answer.message)
+        invocation.say_next((f"runctl status {answer.run_id}", "how it stands"))
+
+    invocation.answer(answer.model_dump(mode="json"), text)

@@ -1,0 +1,36 @@
+"""`runctl events`."""
+
+from datetime import UTC
+
+import click
+
+from runctl_cli.invocation import Invocation
+from runctl_cli.root import Verb
+
+EXAMPLES = """\b
+Examples:
+  runctl events last
+"""
+
+
+@click.command(cls=Verb, epilog=EXAMPLES)
+@click.argument("run_name", metavar="RUN")
+@click.pass_obj
+def events(invocation: Invocation, run_name: str) -> None:
+    """Print what happened to a run, in order.
+
+    RUN is an id, the beginning of one, or "last". Times are UTC.
+    """
+    from runctl.client.documents import event_document
+
+    run = invocation.client.run(run_name)
+    timeline = invocation.client.events(run.run_id)
+
+    def text() -> None:
+        width = max((len(event.kind.value) for event in timeline), default=0)
+        for event in timeline:
+            clock = event.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+            attempt = "" if event.attempt is None else str(event.attempt)
+            click.echo(f"{clock}  {attempt:<2} {event.kind.value:<{width}}  {event.text}")
+
+    invocation.answer({"run_id": run.run_id, "events": [event_document(event) for event in timeline]}, text)

@@ -1,0 +1,30 @@
+"""Parameter types: what people type becomes a value, or a sentence that says why not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from runctl_cli.values import parse_duration, parse_usd, parse_variable
+
+
+class _Parsed(click.ParamType[Any]):
+    """A value that a function of runctl_cli.values reads."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the text; a default that is a value already stays as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+DURATION = _Parsed("duration", parse_duration)
+USD = _Parsed("usd", parse_usd)
+VARIABLE = _Parsed("key=value", parse_variable)

@@ -1,0 +1,63 @@
+"""The file that `runctl init` writes. A test compares its commented defaults with the settings' own."""
+
+from typing import Final
+
+TEMPLATE: Final = """\
+# Settings of runctl. Each commented line shows the default; a flag of the command line weighs more than this file.
+
+# Where runs go: "local" is the cloud on this machine, "aws" an AWS account. RUNCTL_TARGET weighs more than this line.
+target = "local"
+
+[project]
+# Name under which runs are listed together.  Default: the name of this folder.
+# name = "my-project"
+# What is not sent to machines, in the words of .gitignore (which holds anyway).
+# exclude = []
+# The most that is sent, in megabytes, before compression.
+# max_mb = 500
+
+[run]
+# Instance types, the best first; any of them may be launched.
+# instance_type = ["t3.medium"]
+# How machines are paid for: "on-demand", or "spot" for a fraction of it: EC2 may take them back, and the run resumes.
+# purchase = "on-demand"
+# A run saves and stops when it has trained for this long, or cost this many US dollars.
+# max_runtime = "24h"
+# max_cost = 25.00
+# How long to look for a machine when there is no capacity.
+# capacity_timeout = "2h"
+# How often a failure of the training itself is tried again.
+# retries = 0
+# Checkpoints that are kept, and whether a run that leaves none has failed.
+# keep_checkpoints = 3
+# verify_checkpoints = false
+# How long a machine may take to answer, and how long it may be silent.
+# ready_timeout = "15m"
+# heartbeat_timeout = "15m"
+# heartbeat_interval = "60s"
+# How long a training that is asked to stop may save.
+# save_limit = "5m"
+
+[run.env]
+# Environment variables of the training.
+# WANDB_MODE = "offline"
+
+[confirm]
+# Launching asks first when the estimate is above this many US dollars.
+# above_usd = 5
+
+[local]
+# Where the cloud on this machine keeps its state, its port (default: a free one), and how long its machines boot.
+# dir = ".runctl/local"
+# port = 4566
+# boot_delay = "0s"
+
+[aws]
+# Profile and region of the AWS account.  Default: what AWS_PROFILE, AWS_REGION and the AWS configuration say.
+# profile = "default"
+# region = "eu-central-1"
+
+[logs]
+# Folder for copies of logs that were followed.  Default: none are kept.
+# dir = "logs"
+"""

@@ -1,0 +1,64 @@
+"""Waiting for the end of a run at the terminal: changes are told, Ctrl-C only lets go."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from runctl.model.status import EXIT_CODE_OF_REASON, Reason
+from runctl_cli.faults import ERROR_OF_REASON, Interrupted
+from runctl_cli.invocation import Invocation
+from runctl_cli.run_text import print_run
+
+if TYPE_CHECKING:
+    from runctl.errors import RunctlError
+    from runctl.model.run import Run
+
+
+def wait_and_answer(invocation: Invocation, run: "Run") -> None:
+    """Wait for the run's end and answer with its result: the exit code is the training's (docs/errors.md)."""
+    client = invocation.client
+    invocation.say(f"Run {run.run_id} is submitted. Ctrl-C lets go; the run goes on without this terminal.")
+    told: set[tuple[str, str]] = set()
+
+    def tell(current: "Run") -> None:
+        line = (current.status.value, current.message)
+        if line not in told:
+            told.add(line)
+            clock = datetime.now().astimezone().strftime("%H:%M:%S")
+            invocation.say(f"{clock}  {current.status.value:<15}  {current.message}")
+
+    try:
+        ended = client.wait(run.run_id, tell)
+    except KeyboardInterrupt:
+        answer_detached(invocation, run)
+        return
+    error = error_of_end(ended)
+    attempts = client.attempts(ended.run_id)
+    invocation.answer(
+        client.document(ended),
+        lambda: print_run(invocation, ended, attempts),
+        errors=() if error is None else (error,),
+        exit_code=EXIT_CODE_OF_REASON[ended.reason or Reason.CONTROLLER],
+    )
+
+
+def answer_detached(invocation: Invocation, run: "Run") -> None:
+    """Ctrl-C: say that the run goes on, and how to come back."""
+    error = Interrupted(
+        f"Detached from run {run.run_id}; it goes on.",
+        hint=f"Come back with: runctl logs {run.run_id} -f. End it with: runctl cancel {run.run_id}",
+    )
+    invocation.answer(
+        invocation.client.document(run), lambda: click.echo(run.run_id), errors=(error,), exit_code=error.exit_code
+    )
+
+
+def error_of_end(run: "Run") -> "RunctlError | None":
+    """Read the end of a run as an error; None for a success."""
+    if run.reason is None or run.reason is Reason.COMPLETED:
+        return None
+    return ERROR_OF_REASON[run.reason](
+        run.message or f"The run ended as {run.status.value}: {run.reason.value}.",
+        hint=f"See what it printed with: runctl logs {run.run_id}",
+    )

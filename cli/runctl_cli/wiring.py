@@ -1,0 +1,137 @@
+"""What the commands reach: the client of a deployment and the cloud on this machine, built when first asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from runctl.client.client import Plan, PreparedProject
+    from runctl.client.following import LogEntry
+    from runctl.client.place import Place
+    from runctl.local.cloud import CloudStatus
+    from runctl.model.attempt import Attempt
+    from runctl.model.ids import AttemptNumber, RunId
+    from runctl.model.run import CodeRef, Run
+    from runctl.model.stop import StopAnswer
+    from runctl.model.timeline import TimelineEvent
+    from runctl_cli.settings import Configuration
+
+
+class ClientPort(Protocol):
+    """`runctl.client.client.Client`, as the commands use it."""
+
+    @property
+    def place(self) -> "Place":
+        """Account and region."""
+        ...
+
+    def plan(self, prepared: "PreparedProject") -> "Plan":
+        """Check the instance types and estimate the cost; makes nothing."""
+        ...
+
+    def launch(self, plan: "Plan", *, on_upload: "Callable[[CodeRef, bool], None]" = ...) -> "Run":
+        """Upload the code unless it is there, write the run, start its execution."""
+        ...
+
+    def run(self, name: str) -> "Run":
+        """Find a run by its id, the beginning of it, or `last`."""
+        ...
+
+    def runs(self, limit: int = ...) -> "tuple[Run, ...]":
+        """The project's newest runs, newest first."""
+        ...
+
+    def attempts(self, run_id: "RunId") -> "tuple[Attempt, ...]":
+        """The run's attempts, first to last."""
+        ...
+
+    def events(self, run_id: "RunId") -> "tuple[TimelineEvent, ...]":
+        """What happened to the run, in order."""
+        ...
+
+    def document(self, run: "Run") -> dict[str, Any]:
+        """The run as JSON output shows it."""
+        ...
+
+    def wait(self, run_id: "RunId", on_change: "Callable[[Run], None]" = ...) -> "Run":
+        """Look at the run until it has ended."""
+        ...
+
+    def logs(
+        self, run_id: "RunId", *, attempt: "AttemptNumber | None" = ..., follow: bool = ...
+    ) -> "Iterator[LogEntry]":
+        """What the training printed."""
+        ...
+
+    def cancel(self, run_id: "RunId", *, now: bool = ...) -> "StopAnswer":
+        """Let the run save, then end it."""
+        ...
+
+
+class LocalCloudPort(Protocol):
+    """`runctl.local.cloud.LocalCloud`, as the commands use it."""
+
+    @property
+    def log_path(self) -> Path:
+        """Where it writes its log."""
+        ...
+
+    def up(self, *, port: int | None = None, boot_delay_s: float = 0.0, say: Callable[[str], None]) -> "CloudStatus":
+        """Start what does not run, deploy what is not deployed."""
+        ...
+
+    def down(self, *, say: Callable[[str], None]) -> bool:
+        """End every process of it; False when it was not up."""
+        ...
+
+    def status(self) -> "CloudStatus":
+        """Say how it stands."""
+        ...
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which the AWS CLI and SDKs reach it. Raises LocalCloudDown."""
+        ...
+
+    def interrupt(self, instance_id: str, notice_s: float) -> Any:
+        """Take a spot machine back, with this much notice."""
+        ...
+
+    def kill(self, instance_id: str, silent: bool = False) -> Any:
+        """End a machine at once, as a failure of its host does."""
+        ...
+
+    def no_capacity(self, pools: Sequence[str], for_s: float) -> Any:
+        """Let these pools have no machines for a while."""
+        ...
+
+
+class Wiring:
+    """Builds the real ones. Tests hand the commands another."""
+
+    def client(self, configuration: "Configuration") -> ClientPort:
+        """Make the client of the target's deployment. Raises CredentialsError, NotDeployedError, …"""
+        from runctl.client.connect import connect
+
+        from runctl.client.client import Client
+        from runctl_cli.settings import Target
+
+        settings = configuration.settings
+        project = settings.project.name or configuration.folder.name
+        if settings.target is Target.LOCAL:
+            deployment = connect(environment=self.local_cloud(configuration).environment())
+        else:
+            deployment = connect(profile=settings.aws.profile, region=settings.aws.region)
+        return Client(deployment, project=project)
+
+    def local_cloud(self, configuration: "Configuration") -> LocalCloudPort:
+        """Make the handle of the project's local cloud, which need not be up."""
+        try:
+            from runctl.local.cloud import LocalCloud
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"The local target is not installed here: there is no module {error.name}.",
+                hint="Install it with: pip install 'runctl[local]'",
+            ) from error
+        return LocalCloud(configuration.local_dir.absolute())

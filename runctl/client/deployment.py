@@ -1,0 +1,114 @@
+"""What the client needs of a deployment, as Protocols. `runctl.store` and `runctl.aws` implement them with boto3.
+
+Every method raises errors of `runctl.errors` only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from runctl.aws.training_log import LogPage
+from runctl.client.place import Place
+from runctl.model.attempt import Attempt
+from runctl.model.decision import ExecutionInput
+from runctl.model.ids import RunId
+from runctl.model.machine import MachineType
+from runctl.model.run import CodeRef, PurchaseOption, Run
+from runctl.model.stop import StopAnswer, StopCommand
+from runctl.model.timeline import TimelineEvent
+
+
+class RunTable(Protocol):
+    """The runs table, as far as a person reads it, and what submitting a run writes."""
+
+    def run(self, run_id: RunId) -> Run | None:
+        """Read a run; None only when there is no such item."""
+        ...
+
+    def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
+        """Read all attempts of a run, first to last."""
+        ...
+
+    def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
+        """Read the timeline, oldest first."""
+        ...
+
+    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
+        """Read a project's newest runs, newest first (index: eventually consistent)."""
+        ...
+
+    def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
+        """Write a new run. Raises StaleWriteError when the id is taken."""
+        ...
+
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+        """Replace the run that was read as `run.version`. Raises StaleWriteError when somebody else wrote first."""
+        ...
+
+
+class Executions(Protocol):
+    """Step Functions."""
+
+    def start(self, run_id: RunId, execution_input: ExecutionInput) -> str:
+        """Start the execution that is named by the run id, once; answers its ARN."""
+        ...
+
+
+class CodeStore(Protocol):
+    """The bucket's `code/` prefix."""
+
+    def has(self, code: CodeRef) -> bool:
+        """Whether the archive is there already."""
+        ...
+
+    def upload(self, code: CodeRef, path: Path) -> None:
+        """Write the archive under its key."""
+        ...
+
+
+class Stopper(Protocol):
+    """The function `stop_run`."""
+
+    def stop(self, command: StopCommand) -> StopAnswer:
+        """Ask a run to save and end."""
+        ...
+
+
+class MachineTypes(Protocol):
+    """EC2's catalogue."""
+
+    def machine_types(self, names: Iterable[str]) -> tuple[MachineType, ...]:
+        """Describe instance types, in the order given. Raises InvalidSpec that names one EC2 does not know."""
+        ...
+
+
+class Prices(Protocol):
+    """What machines cost."""
+
+    def highest_usd_per_hour(self, instance_type: str, option: PurchaseOption) -> Decimal | None:
+        """Price of an hour now in the dearest Availability Zone that has the type; None when it is not known."""
+        ...
+
+
+class TrainingLogs(Protocol):
+    """CloudWatch Logs: one stream an attempt."""
+
+    def page(self, stream: str, token: str | None) -> LogPage:
+        """Read on from `token`, or from the start; a stream that is not there yet is empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed stack as the client reaches it."""
+
+    place: Place
+    runs: RunTable
+    executions: Executions
+    code: CodeStore
+    stopper: Stopper
+    machine_types: MachineTypes
+    prices: Prices
+    logs: TrainingLogs

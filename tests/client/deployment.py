@@ -1,0 +1,227 @@
+"""A deployment in memory: what the client and the command line are tested against."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runctl.aws.training_log import LogLine, LogPage
+from runctl.client.client import Client
+from runctl.client.deployment import Deployment
+from runctl.client.place import Place
+from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
+from runctl.model.attempt import Attempt
+from runctl.model.decision import ExecutionInput
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.machine import MachineType
+from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
+from runctl.model.status import RunStatus
+from runctl.model.stop import StopAnswer, StopCommand
+from runctl.model.timeline import TimelineEvent
+
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+STATE_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:runctl"
+
+PRICES = {"t3.micro": "0.0104", "t3.medium": "0.0416", "g5.xlarge": "1.006", "m7g.large": "0.0816", "x9.huge": None}
+
+
+@dataclass
+class MemoryRuns:
+    """The runs table."""
+
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    attempts_of: dict[str, list[Attempt]] = field(default_factory=dict[str, list[Attempt]])
+    timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
+    reads: int = 0
+    """How often a run was read."""
+    script: list[Run | RunctlError] = field(default_factory=list[Run | RunctlError])
+    """What becomes of the run, read after read."""
+
+    def run(self, run_id: RunId) -> Run | None:
+        self.reads += 1
+        if self.script:
+            step = self.script.pop(0)
+            if isinstance(step, RunctlError):
+                raise step
+            self.runs[step.run_id] = step
+        return self.runs.get(run_id)
+
+    def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
+        return tuple(self.attempts_of.get(run_id, []))
+
+    def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
+        return tuple(event for event in self.timeline if event.run_id == run_id)
+
+    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
+        mine = [run for run in self.runs.values() if run.project == project]
+        return tuple(sorted(mine, key=lambda run: run.created_at, reverse=True)[:limit])
+
+    def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
+        if run.run_id in self.runs:
+            raise StaleWriteError("taken")
+        self.runs[run.run_id] = run
+        self.timeline.extend(events)
+
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+        if self.runs[run.run_id].version != run.version:
+            raise StaleWriteError("changed")
+        self.runs[run.run_id] = run.model_copy(update={"version": run.version + 1})
+        self.timeline.extend(events)
+        return self.runs[run.run_id]
+
+
+@dataclass
+class MemoryExecutions:
+    """Step Functions."""
+
+    started: dict[str, ExecutionInput] = field(default_factory=dict[str, ExecutionInput])
+    refusal: RunctlError | None = None
+
+    def start(self, run_id: RunId, execution_input: ExecutionInput) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        self.started[run_id] = execution_input
+        return f"{STATE_MACHINE.replace(':stateMachine:', ':execution:')}:{run_id}"
+
+
+@dataclass
+class MemoryCode:
+    """The bucket's archives."""
+
+    archives: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    uploads: int = 0
+
+    def has(self, code: CodeRef) -> bool:
+        return code.key in self.archives
+
+    def upload(self, code: CodeRef, path: Path) -> None:
+        self.archives[code.key] = path.read_bytes()
+        self.uploads += 1
+
+
+@dataclass
+class MemoryStopper:
+    """The function `stop_run`."""
+
+    commands: list[StopCommand] = field(default_factory=list[StopCommand])
+
+    def stop(self, command: StopCommand) -> StopAnswer:
+        self.commands.append(command)
+        return StopAnswer(run_id=command.run_id, status=RunStatus.STOPPING, message="The run saves and ends.")
+
+
+@dataclass
+class MemoryCatalogue:
+    """EC2's types and prices."""
+
+    asked: list[str] = field(default_factory=list[str])
+
+    def machine_types(self, names: Iterable[str]) -> tuple[MachineType, ...]:
+        asked = list(names)
+        self.asked += asked
+        for name in asked:
+            if name not in PRICES:
+                raise InvalidSpec(f"EC2 has no instance type {name} here.", hint="Did you mean t3.micro?")
+        return tuple(MachineType(name=name, architecture="arm64" if "g." in name else "x86_64") for name in asked)
+
+    def highest_usd_per_hour(self, instance_type: str, option: PurchaseOption) -> Decimal | None:
+        price = PRICES[instance_type]
+        if price is None:
+            return None
+        return Decimal(price) * (Decimal("0.3") if option is PurchaseOption.SPOT else 1)
+
+
+@dataclass
+class MemoryLogs:
+    """CloudWatch Logs; `growth` has pages that come later, one a read at the end."""
+
+    streams: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    growth: dict[str, list[list[str]]] = field(default_factory=dict[str, list[list[str]]])
+
+    def page(self, stream: str, token: str | None = None) -> LogPage:
+        lines = self.streams.get(stream, [])
+        start = int(token or 0)
+        if start >= len(lines) and self.growth.get(stream):
+            lines = self.streams.setdefault(stream, [])
+            lines += self.growth[stream].pop(0)
+        new = tuple(LogLine(1_000 * number, text) for number, text in enumerate(lines[start:], start))
+        return LogPage(new, str(len(lines)) if new else token)
+
+
+@dataclass
+class MemoryDeployment:
+    """All of it, and the client of it."""
+
+    runs: MemoryRuns = field(default_factory=MemoryRuns)
+    executions: MemoryExecutions = field(default_factory=MemoryExecutions)
+    code: MemoryCode = field(default_factory=MemoryCode)
+    stopper: MemoryStopper = field(default_factory=MemoryStopper)
+    catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
+    has_console: bool = True
+    slept_s: list[float] = field(default_factory=list[float])
+
+    def client(self, project: str = "vision", **arguments: Any) -> Client:
+        """Make a client that neither waits nor looks at the clock."""
+        return Client(
+            Deployment(
+                place=Place(STATE_MACHINE, self.has_console),
+                runs=self.runs,
+                executions=self.executions,
+                code=self.code,
+                stopper=self.stopper,
+                machine_types=self.catalogue,
+                prices=self.catalogue,
+                logs=self.logs,
+            ),
+            **{"user": "ada", "project": project, "now": lambda: NOW, "sleep": self.slept_s.append, **arguments},
+        )
+
+    def add(self, run: Run, *attempts: Attempt) -> Run:
+        """Put a run into the table."""
+        self.runs.runs[run.run_id] = run
+        self.runs.attempts_of[run.run_id] = list(attempts)
+        return run
+
+    @property
+    def made(self) -> int:
+        """How many things were made: runs, executions, archives."""
+        return len(self.runs.runs) + len(self.executions.started) + len(self.code.archives)
+
+
+def a_run(run_id: str = "r-1hx3k7pabcde", **fields: Any) -> Run:
+    """Make a run that trains; `fields` override."""
+    defaults: dict[str, Any] = {
+        "name": "digits",
+        "project": "vision",
+        "user": "ada",
+        "status": RunStatus.RUNNING,
+        "spec": RunSpec(
+            script="train.py",
+            code=CodeRef(key="code/0.tar.gz", sha256="0f" * 32, bytes=1_234),
+            instance_types=("t3.micro",),
+        ),
+        "created_at": NOW - timedelta(minutes=5),
+        "updated_at": NOW,
+        "attempt": AttemptNumber(1),
+        "execution_arn": f"{STATE_MACHINE.replace(':stateMachine:', ':execution:')}:{run_id}",
+    }
+    return Run(run_id=RunId(run_id), **(defaults | fields))
+
+
+def an_attempt(run_id: str = "r-1hx3k7pabcde", number: int = 1, **fields: Any) -> Attempt:
+    """Make an attempt whose machine runs; `fields` override."""
+    defaults: dict[str, Any] = {
+        "created_at": NOW - timedelta(minutes=5),
+        "secret": "5e" * 16,
+        "instance_id": InstanceId(f"i-{number:017x}"),
+        "instance_type": "t3.micro",
+        "availability_zone": "us-east-1a",
+        "purchase_option": PurchaseOption.SPOT,
+        "price_usd_per_hour": Decimal("0.0036"),
+        "on_demand_usd_per_hour": Decimal("0.0104"),
+        "launched_at": NOW - timedelta(minutes=4),
+    }
+    return Attempt(run_id=RunId(run_id), number=AttemptNumber(number), **(defaults | fields))
