@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from runctl.controller.conclusion import Concluding, Verdict, conclude
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
-from runctl.model.decision import StepState
+from runctl.model.decision import Action, StepState
+from runctl.model.status import Reason
 
 
 def conclude_run(
@@ -16,5 +18,17 @@ def conclude_run(
     notifications: Notifications,
     now: Clock,
 ) -> dict[str, Any]:
-    """Conclude a run once: end its machines, write its terminal status, tell people, clean up."""
-    raise NotImplementedError
+    """Conclude the state machine's run; a repeated invocation answers the same."""
+    ports = Concluding(runs, machines, bucket, schedules, notifications, now)
+    trained = state.training is not None
+    conclusion = conclude(state.run_id, ports, _verdict(state), trained=trained)
+    return conclusion.model_dump(mode="json")
+
+
+def _verdict(state: StepState) -> Verdict | None:
+    """A success stands above an older decision that is still in the state's data."""
+    if state.training is not None:
+        return Verdict(Reason.COMPLETED, "The training ended with exit code 0.")
+    if state.decision is not None and state.decision.action is Action.CONCLUDE:
+        return Verdict(state.decision.reason, state.decision.text)
+    return None

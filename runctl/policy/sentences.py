@@ -124,7 +124,7 @@ _ASKED = "The training was asked to save and leave because"
 _ENDINGS = {
     EndedWhy.SETUP_FAILED: "The code, the environment or the data could not be made ready",
     EndedWhy.OUT_OF_MEMORY: "The kernel ended the training because the machine's memory was full",
-    EndedWhy.CHECKPOINT_MISSING: "The training ended with exit code 0 but without the complete checkpoint that was asked for",
+    EndedWhy.CHECKPOINT_MISSING: "The training ended with exit code 0 but without the complete checkpoint it owed",
     EndedWhy.NOTICE: f"{_ASKED} EC2 takes its machine back",
     EndedWhy.DEADLINE: f"{_ASKED} it reached its time limit",
     EndedWhy.STOP: f"{_ASKED} the run was asked to stop",

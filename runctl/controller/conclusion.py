@@ -1,0 +1,143 @@
+"""Ending a run: the same code for the state machine, for observers of runs that were stopped from outside, and for
+the reaper. Everything here may be repeated."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runctl.controller.evidence import end_attempt, look_again, stored_ending
+from runctl.controller.loading import load_run
+from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
+from runctl.controller.stale import until_written
+from runctl.controller.timeline import event_of_run
+from runctl.errors import RunEnded
+from runctl.model.attempt import Attempt
+from runctl.model.decision import Conclusion
+from runctl.model.ids import InstanceId, RunId
+from runctl.model.run import Run
+from runctl.model.status import STATUS_OF_REASON, Reason
+from runctl.model.timeline import TimelineKind
+from runctl.policy import cost, sentences
+from runctl.policy.endings import Ending, Evidence, classify
+from runctl.policy.explanations import explain_end
+
+
+@dataclass(frozen=True)
+class Concluding:
+    """What ending a run needs."""
+
+    runs: RunStore
+    machines: Machines
+    bucket: Bucket
+    schedules: Schedules
+    notifications: Notifications
+    now: Clock
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a run ends, when that is decided already."""
+
+    reason: Reason
+    text: str
+
+
+def conclude(run_id: RunId, ports: Concluding, verdict: Verdict | None = None, *, trained: bool = False) -> Conclusion:
+    """End a run once: its machines, its last attempt, its status; tell people; remove what it left.
+
+    Without a verdict the facts of the current attempt and the stop request say why. A run that has ended keeps its
+    ending; what an interrupted earlier invocation left undone is done.
+    """
+    runs, at = ports.runs, ports.now()
+    run = load_run(runs, run_id)
+    attempts = runs.attempts(run_id)
+    _end_machines(run, attempts, ports)
+    if run.status.is_terminal:
+        if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
+            _notify(run, attempts, ports)
+    else:
+        ending = _end_last_attempt(run, attempts, ports, at, trained=trained)
+        try:
+            run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending), ports))
+            _notify(run, runs.attempts(run_id), ports)
+        except RunEnded:
+            run = load_run(runs, run_id)  # somebody else concluded in between, and tells people
+    _clean_up(run, attempts, ports)
+    return conclusion_of(run)
+
+
+def conclusion_of(run: Run) -> Conclusion:
+    """How a run that has ended is shown in the console."""
+    return Conclusion(status=run.status, reason=run.reason or Reason.CONTROLLER, cause=run.message)
+
+
+def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
+    """End whatever carries the run's tag, and what the attempts name though the tag is not visible yet."""
+    tagged = {view.instance_id: view for view in ports.machines.machines_of_run(run.run_id)}
+    going = {instance_id for instance_id, view in tagged.items() if view.state.is_final}
+    named = {attempt.instance_id for attempt in attempts if attempt.instance_id and attempt.owns_live_machine}
+    alive: set[InstanceId] = (set(tagged) | named) - going
+    for instance_id in sorted(alive):
+        if instance_id != run.machine:
+            ports.machines.terminate(instance_id)
+
+
+def _end_last_attempt(
+    run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at: datetime, *, trained: bool
+) -> Ending | None:
+    current = next((attempt for attempt in attempts if attempt.number == run.attempt), None)
+    if current is None:
+        return None
+    ending = stored_ending(current)
+    if ending is None:
+        current, _ = look_again(current, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
+        ending = classify(Evidence(attempt=current, stop_request=run.stop_request, trained=trained))
+        end_attempt(ports.runs, run.run_id, current.number, ending, at)
+    return ending
+
+
+def _verdict(run: Run, ending: Ending | None) -> Verdict:
+    if ending is not None and ending.reason is Reason.COMPLETED:
+        return Verdict(ending.reason, ending.text)
+    if run.stop_request is not None:
+        return Verdict(run.stop_request.reason, sentences.stop_requested(run.stop_request))
+    if ending is not None:
+        return Verdict(ending.reason, ending.text)
+    return Verdict(Reason.CONTROLLER, "The run ended before its first attempt, and nothing says why.")
+
+
+def _write_end(run_id: RunId, verdict: Verdict, ports: Concluding) -> Run:
+    """Write the terminal status. Raises RunEnded when somebody else has."""
+    run = load_run(ports.runs, run_id)
+    if run.status.is_terminal:
+        raise RunEnded(f"The run {run_id} has ended already: {run.status}.")
+    at = ports.now()
+    message = explain_end(run_id, verdict.reason, verdict.text, run.checkpoint)
+    ended = run.model_copy(
+        update={
+            "status": STATUS_OF_REASON[verdict.reason],
+            "reason": verdict.reason,
+            "message": message,
+            "ended_at": at,
+            "updated_at": at,
+            "capacity_wait": run.capacity_wait if verdict.reason is Reason.CAPACITY else None,
+        }
+    )
+    text = f"The run ended as {ended.status}: {message}"
+    event = event_of_run(run_id, TimelineKind.CONCLUDED, at, text, data={"reason": verdict.reason.value})
+    return ports.runs.save_run(ended, [event])
+
+
+def _notify(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
+    at = ports.now()
+    spent = cost.cost_sentence(cost.run_cost(attempts, at)) if attempts else "It launched no machine."
+    subject = f"runctl: {run.name} {run.status}"
+    ports.notifications.send(subject, f"{run.name} ({run.run_id}): {run.status}, {run.reason}.\n{run.message}\n{spent}")
+    ports.runs.add_events([event_of_run(run.run_id, TimelineKind.NOTIFIED, at, "The topic's subscribers were told.")])
+
+
+def _clean_up(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
+    for attempt in attempts:
+        if attempt.instance_id is not None:
+            ports.bucket.remove_job(attempt.instance_id)
+    if run.stop_request is not None:
+        ports.schedules.remove(run.run_id)
