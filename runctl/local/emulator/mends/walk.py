@@ -30,6 +30,8 @@ def apply() -> None:
         execution = states._executions.get(exec_arn)
         if execution is None:
             return
+        # The first event is written by the start, and lacks this field there.
+        execution["events"][0].setdefault("previousEventId", 0)
         CURRENT.set(running.begin(exec_arn))
         try:
             output = _walk(states, execution)

@@ -1,0 +1,144 @@
+"""Source of the functions that the tests deploy, and the template that deploys them."""
+
+from typing import Any, Final
+
+SOURCE: Final = '''\
+import json
+import os
+import sys
+import time
+
+import boto3
+
+calls = {}
+
+
+class CapacityUnavailable(Exception):
+    """An error with a name of its own."""
+
+
+def echo(event, context):
+    return event
+
+
+def fail(event, context):
+    raise CapacityUnavailable("m5.large is nowhere to be had")
+
+
+def fail_until(event, context):
+    """Fails as often as it is told; calls under one key are counted, in one environment."""
+    key = event["key"]
+    calls[key] = calls.get(key, 0) + 1
+    if calls[key] <= event["failures"]:
+        raise CapacityUnavailable(f"call {calls[key]}")
+    return calls[key]
+
+
+def hold(event, context):
+    return "handed over"
+
+
+def answer_at_once(event, context):
+    """Answers its own token before it returns."""
+    boto3.client("stepfunctions").send_task_success(taskToken=event["token"], output=json.dumps("at once"))
+    time.sleep(0.2)
+
+
+def tell(event, context):
+    boto3.client("sqs").send_message(QueueUrl=os.environ["TOLD_QUEUE_URL"], MessageBody=json.dumps(event))
+
+
+def sleep(event, context):
+    print("sleeping")
+    time.sleep(event["seconds"])
+    return context.get_remaining_time_in_millis()
+
+
+def leave(event, context):
+    os._exit(1)
+
+
+def facts(event, context):
+    print("a line", file=sys.stderr)
+    return {
+        "pid": os.getpid(),
+        "variables": dict(os.environ),
+        "name": context.function_name,
+        "request_id": context.aws_request_id,
+        "arn": context.invoked_function_arn,
+    }
+'''
+
+HANDLERS: Final = ("echo", "fail", "fail_until", "hold", "answer_at_once", "tell", "sleep", "leave", "facts")
+_SHORT_LIVED: Final = {"sleep": 1}
+QUEUES: Final = ("told", "failed", "undelivered", "statuses")
+
+
+def _function(handler: str) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"S3Bucket": {"Ref": "AssetBucket"}, "S3Key": "code.zip"},
+            "Handler": f"functions.{handler}",
+            "Runtime": "python3.12",
+            "Timeout": _SHORT_LIVED.get(handler, 10),
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Environment": {"Variables": {"TOLD_QUEUE_URL": {"Ref": "Told"}}},
+        },
+    }
+
+
+def _title(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+TEMPLATE: Final[dict[str, Any]] = {
+    "Parameters": {"AssetBucket": {"Type": "String"}},
+    "Resources": {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17"}}},
+        **{_title(name): {"Type": "AWS::SQS::Queue"} for name in QUEUES},
+        **{f"{_title(name)}Function": _function(name) for name in HANDLERS},
+        "FailConfig": {
+            "Type": "AWS::Lambda::EventInvokeConfig",
+            "Properties": {
+                "FunctionName": {"Ref": "FailFunction"},
+                "Qualifier": "$LATEST",
+                "MaximumRetryAttempts": 1,
+                "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["Failed", "Arn"]}}},
+            },
+        },
+        "StatusRule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": {
+                    "source": ["aws.states"],
+                    "detail-type": ["Step Functions Execution Status Change"],
+                    "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+                },
+                "Targets": [{"Id": "queue", "Arn": {"Fn::GetAtt": ["Statuses", "Arn"]}}],
+            },
+        },
+        "FailRule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": {"source": ["test.fail"]},
+                "Targets": [
+                    {
+                        "Id": "function",
+                        "Arn": {"Fn::GetAtt": ["FailFunction", "Arn"]},
+                        "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["Undelivered", "Arn"]}},
+                    }
+                ],
+            },
+        },
+    },
+    "Outputs": {
+        **{name: {"Value": {"Ref": _title(name)}} for name in QUEUES},
+        **{f"{_title(name)}Arn": {"Value": {"Fn::GetAtt": [f"{_title(name)}Function", "Arn"]}} for name in HANDLERS},
+    },
+}
+
+
+def output_of(handler: str) -> str:
+    """The output that tells the ARN of a handler's function."""
+    return f"{_title(handler)}Arn"
