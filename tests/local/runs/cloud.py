@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 
 import boto3
 
+from runctl.local.cloud import LocalCloud
+from runctl.model.names import Tag
 from tests.demo.transitions import count_transitions
 
 Answer = TypeVar("Answer")
@@ -41,15 +43,16 @@ class Command:
 class Cloud:
     """A running local target, the project beside it, and how to ask both."""
 
-    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+    def __init__(self, root: Path, local: LocalCloud) -> None:
         self.root = root
-        self.environment = environment
+        self.local = local
+        self.environment = local.environment()
 
-    def runctl(self, *arguments: str, output: str = "json") -> Command:
-        """Run the command line in the project, as a person would."""
+    def runctl(self, *arguments: str, output: str = "json", folder: str = ".") -> Command:
+        """Run the command line in the project, or in a folder of it, as a person would."""
         done = subprocess.run(
             [sys.executable, "-m", "runctl_cli", "--output", output, *arguments],
-            cwd=self.root,
+            cwd=self.root / folder,
             env={**os.environ, "PYTHONWARNINGS": "default"},
             capture_output=True,
             text=True,
@@ -68,9 +71,10 @@ class Cloud:
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def train(self, script: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+    def train(self, script: str, *arguments: str, options: tuple[str, ...] = (), folder: str = ".") -> str:
         """Start a run without waiting for it; answer its id."""
-        command = self.runctl("train", script, "--instance-type", "t3.micro", "--yes", *options, "--", *arguments)
+        words = ("train", script, "--instance-type", "t3.micro", "--yes", *options, "--", *arguments)
+        command = self.runctl(*words, folder=folder)
         assert command.exit_code == 0, command
         return cast("str", command.data["run_id"])
 
@@ -80,13 +84,15 @@ class Cloud:
         assert command.stdout, command
         return cast("dict[str, Any]", command.data)
 
-    def wait_until(self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0) -> Answer:
+    def wait_until(
+        self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0, *, pause_s: float = 0.1
+    ) -> Answer:
         """Look again and again until there is an answer; fail with `what` was waited for."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if (answer := look()) is not None and answer is not False:
                 return answer
-            time.sleep(0.1)
+            time.sleep(pause_s)
         raise AssertionError(f"{what}: not seen in {timeout_s:.0f} s")
 
     def wait_for_end(self, run_id: str, timeout_s: float = 60.0) -> dict[str, Any]:
@@ -122,6 +128,20 @@ class Cloud:
         """Count what Step Functions charges for: states entered, and retries."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
         return count_transitions(event["type"] for page in pages for event in page["events"])
+
+    def machine_in_state(self, run_id: str, state: str, timeout_s: float = 30.0) -> str:
+        """Wait until EC2 says that a machine of the run is in this state; answer its id. Looks often, for some pass."""
+        ec2 = self.client("ec2")
+        filters = [
+            {"Name": f"tag:{Tag.RUN.value}", "Values": [run_id]},
+            {"Name": "instance-state-name", "Values": [state]},
+        ]
+
+        def look() -> str | None:
+            found = [i for r in ec2.describe_instances(Filters=filters)["Reservations"] for i in r["Instances"]]
+            return cast("str", found[0]["InstanceId"]) if found else None
+
+        return self.wait_until(look, f"a machine of {run_id} that is {state}", timeout_s, pause_s=0.02)
 
     def live_machines(self) -> list[str]:
         """Instances that EC2 does not yet call terminated."""

@@ -20,6 +20,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     local = LocalCloud(root / ".runctl" / "local")
     local.up(boot_delay_s=BOOT_DELAY_S, say=lambda _: None)
     try:
-        yield Cloud(root, local.environment())
+        yield Cloud(root, local)
     finally:
         local.down(say=lambda _: None)

@@ -58,3 +58,44 @@ def write_project(root: Path) -> None:
     (root / ".runctl.toml").write_text('target = "local"\n')
     for name, text in {"succeed": SUCCEED, "fail": FAIL, "count": COUNT, "deaf": DEAF}.items():
         (root / f"{name}.py").write_text(text)
+
+
+LOCAL_DIR: Final = "../.runctl/local"
+"""Where a project beside the scripts finds their local cloud."""
+
+SLOW_BACKEND: Final = """\
+# Builds one empty wheel, slowly: an environment that takes its time to set up, without any download.
+import time, zipfile
+
+NAME = "slow-1.0"
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    time.sleep(6)
+    name = f"{NAME}-py3-none-any.whl"
+    files = {
+        f"{NAME}.dist-info/METADATA": "Metadata-Version: 2.1\\nName: slow\\nVersion: 1.0\\n",
+        f"{NAME}.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    with zipfile.ZipFile(f"{wheel_directory}/{name}", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+        wheel.writestr(f"{NAME}.dist-info/RECORD", "".join(f"{path},,\\n" for path in files))
+    return name
+"""
+
+
+def write_slow_project(folder: Path) -> None:
+    """Lay a project beside the scripts whose environment takes six seconds to set up."""
+    package = folder / "package"
+    package.mkdir(parents=True, exist_ok=True)
+    (folder / ".runctl.toml").write_text(f'target = "local"\n[local]\ndir = "{LOCAL_DIR}"\n')
+    (folder / "succeed.py").write_text(SUCCEED)
+    (folder / "requirements.txt").write_text("./package\n")
+    (package / "backend.py").write_text(SLOW_BACKEND)
+    (package / "pyproject.toml").write_text(
+        '[project]\nname = "slow"\nversion = "1.0"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )

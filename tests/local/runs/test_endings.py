@@ -121,8 +121,8 @@ def test_no_capacity_until_the_deadline_fails_and_names_the_pools(cloud: Cloud) 
 
 
 def test_machine_is_found_when_capacity_comes_back(cloud: Cloud) -> None:
-    cloud.runctl("local", "no-capacity", "c5.large", "--for", "4s")
-    started = cloud.runctl("train", "succeed.py", "--instance-type", "c5.large", "--yes")
+    cloud.runctl("local", "no-capacity", "c5.xlarge", "--for", "4s")
+    started = cloud.runctl("train", "succeed.py", "--instance-type", "c5.xlarge", "--yes")
 
     run = cloud.wait_for_end(started.data["run_id"])
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.local.runs.cloud import Cloud
+from tests.local.runs.project import COUNT, LOCAL_DIR, write_slow_project
 
 pytestmark = pytest.mark.local_cloud
 
@@ -22,6 +23,11 @@ def _machine(cloud: Cloud, run_id: str, number: int = 1) -> str:
 def _interrupt(cloud: Cloud, target: str, notice: str) -> None:
     command = cloud.runctl("local", "interrupt", target, "--notice", notice)
     assert command.exit_code == 0, command
+
+
+def _kinds(cloud: Cloud, run_id: str, number: int) -> set[str]:
+    """What happened to one attempt."""
+    return {event["kind"] for event in cloud.events(run_id) if event["attempt"] == number}
 
 
 def _resumed(run: dict[str, Any]) -> bool:
@@ -58,19 +64,31 @@ def test_interruption_adds_at_most_15_transitions(cloud: Cloud) -> None:
     assert 0 < added <= 15
 
 
-def test_interruption_while_the_machine_boots_is_an_interruption(cloud: Cloud) -> None:
+def test_interruption_while_launching_is_an_interruption(cloud: Cloud) -> None:
     run_id = cloud.train("succeed.py", options=("--spot",))
 
-    _interrupt(cloud, _machine(cloud, run_id), "1s")
+    cloud.local.interrupt(cloud.machine_in_state(run_id, "pending"), 0.2)
     run = cloud.wait_for_end(run_id)
 
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
     assert _resumed(run), cloud.story(run_id)
+    assert "ready" not in _kinds(cloud, run_id, 1)
+
+
+def test_interruption_while_waiting_for_ssm_is_an_interruption(cloud: Cloud) -> None:
+    run_id = cloud.train("succeed.py", options=("--spot",))
+
+    cloud.local.interrupt(cloud.machine_in_state(run_id, "running"), 0.0)
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert _resumed(run), cloud.story(run_id)
+    assert "training_started" not in _kinds(cloud, run_id, 1)
 
 
 def test_interruption_during_environment_setup_is_an_interruption(cloud: Cloud) -> None:
-    cloud.root.joinpath("slow").mkdir(exist_ok=True)
-    run_id = cloud.train("count.py", "30", "0.1", options=("--spot",))
+    write_slow_project(cloud.root / "slow")
+    run_id = cloud.train("succeed.py", options=("--spot",), folder="slow")
     cloud.wait_for_event(run_id, "command_sent")
 
     _interrupt(cloud, run_id, "1s")
@@ -78,6 +96,27 @@ def test_interruption_during_environment_setup_is_an_interruption(cloud: Cloud) 
 
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
     assert _resumed(run), cloud.story(run_id)
+    assert "training_started" not in _kinds(cloud, run_id, 1)
+    assert "training_started" in _kinds(cloud, run_id, 2)
+
+
+def test_machine_that_falls_silent_is_ended_and_replaced(cloud: Cloud) -> None:
+    (cloud.root / "hasty").mkdir(exist_ok=True)
+    (cloud.root / "hasty" / "count.py").write_text(COUNT)
+    (cloud.root / "hasty" / ".runctl.toml").write_text(
+        f'target = "local"\n[run]\nheartbeat_interval = "1s"\nheartbeat_timeout = "5s"\n[local]\ndir = "{LOCAL_DIR}"\n'
+    )
+    run_id = cloud.train("count.py", "60", "0.1", folder="hasty")
+    cloud.wait_for_event(run_id, "checkpoint_saved")
+    machine = _machine(cloud, run_id)
+
+    cloud.local.kill(machine, silent=True)
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert [attempt["reason"] for attempt in run["attempts"]] == ["MACHINE_LOST", "COMPLETED"]
+    assert run["attempts"][1]["resumed_from_step"] >= 1
+    assert machine not in cloud.live_machines()
 
 
 def test_machine_killed_from_outside_is_replaced_and_the_run_resumes(cloud: Cloud) -> None:
