@@ -147,7 +147,7 @@ def _overrides(configs: list[Json]) -> list[Override]:
             raise AwsError("InvalidParameterCombination", "Give either LaunchTemplateId or LaunchTemplateName")
         if "Version" not in specification:
             raise AwsError("MissingParameter", "The request must contain the parameter LaunchTemplateVersion")
-        values = config.get("Overrides") or [{}]
+        values = cast("list[Json]", config.get("Overrides") or [{}])
         found += [Override(specification, each) for each in values]
     return found
 

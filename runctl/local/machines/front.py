@@ -2,9 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from botocore.model import ServiceModel
 
@@ -12,8 +10,16 @@ from runctl.local.machines.capacity import MissingCapacity
 from runctl.local.machines.catalogue import Catalogue
 from runctl.local.machines.ec2.api import Ec2Api
 from runctl.local.machines.ec2.instances import Instances
+from runctl.local.machines.ec2.offers import Offers
+from runctl.local.machines.ec2.spot import SpotRequests
+from runctl.local.machines.ec2.tags import Tags
 from runctl.local.machines.events import EventPublisher, PublishServiceEvent
+from runctl.local.machines.faults import PREFIX as FAULTS_PREFIX
+from runctl.local.machines.faults import FaultCalls
 from runctl.local.machines.fleet import Fleets
+from runctl.local.machines.imds import PREFIX as METADATA_PREFIX
+from runctl.local.machines.imds import CreateRoleCredentials, MetadataService
+from runctl.local.machines.interruptions import Interruptions
 from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.launch import Launcher
 from runctl.local.machines.operations import ASKED_OF_THE_EMULATOR, ec2_operations, ssm_operations
@@ -43,17 +49,6 @@ _EC2_VERSION = "2016-11-15"
 _FORM = "application/x-www-form-urlencoded"
 
 
-class CreateRoleCredentials(Protocol):
-    """Makes temporary credentials of a role, as EC2 does for an instance profile."""
-
-    def __call__(self, role_arn: str, session_name: str, /) -> Mapping[str, Any]:
-        """Answer `AccessKeyId`, `SecretAccessKey`, `Token` and `Expiration` (an aware time or ISO text).
-
-        `session_name` is the instance id: `aws:userid` is then `<role id>:<instance id>`.
-        """
-        ...
-
-
 class Front:
     """An ASGI application around the emulator's."""
 
@@ -73,7 +68,6 @@ class Front:
         self._state_dir = state_dir
         self._region = region
         self._account_id = account_id
-        self._create_role_credentials = create_role_credentials
         self._models: dict[str, ServiceModel] = {}
         events = EventPublisher(publish_service_event, region=region, account_id=account_id)
         self._events = events
@@ -85,9 +79,16 @@ class Front:
         self._upstream = Upstream(app, self._models, region=region, account_id=account_id)
         agents = Agents(self._keeper, region=region)
         self._run_command = RunCommand(self._keeper, agents, events)
+        self._interruptions = Interruptions(self._keeper, events)
+        self._faults = FaultCalls(self._keeper, agents, self._interruptions, self._missing_capacity)
+        self._metadata = MetadataService(self._keeper, create_role_credentials, region=region, account_id=account_id)
+        instances = Instances(self._keeper, region=region, account_id=account_id)
         self._ec2_operations = ec2_operations(
             fleets=self._fleets(),
-            instances=Instances(self._keeper, region=region, account_id=account_id),
+            instances=instances,
+            offers=Offers(self._catalogue, self._upstream),
+            spot_requests=SpotRequests(self._keeper, self._catalogue),
+            tags=Tags(self._keeper, instances, self._upstream),
         )
         self._ssm_operations = ssm_operations(
             agents=agents,
@@ -112,6 +113,7 @@ class Front:
 
     async def shutdown(self) -> None:
         """End every machine; afterwards none of their processes is left."""
+        self._interruptions.shutdown()
         self._run_command.shutdown()
         await self._keeper.shutdown()
         await self._events.drain()
@@ -133,6 +135,10 @@ class Front:
         """The answer, or None where the call is the emulator's."""
         assert self._ec2 is not None, "the front was not started"
         assert self._ssm is not None, "the front was not started"
+        if service == "metadata":
+            return await self._metadata.answer(request)
+        if service == "faults":
+            return self._faults.answer(request)
         if service == "ssm":
             action = request.headers["x-amz-target"].removeprefix(_SSM_TARGET)
             return await self._ssm.answer(action, request.body) if self._ssm.owns(action, request.body) else None
@@ -159,6 +165,10 @@ def _service(scope: Scope) -> str | None:
     """
     if scope["type"] != "http":
         return None
+    if scope["path"].startswith(METADATA_PREFIX):
+        return "metadata"
+    if scope["path"].startswith(FAULTS_PREFIX):
+        return "faults"
     headers = scope_headers(scope)
     if headers.get("x-amz-target", "").startswith(_SSM_TARGET):
         return "ssm"

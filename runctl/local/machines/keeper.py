@@ -311,6 +311,8 @@ class MachineKeeper:
         runtime = self._runtimes[machine.instance_id]
         runtime.end_asked.set()
         process, runtime.process, runtime.online_since = runtime.process, None, None
+        if at_last is State.TERMINATED:
+            machine.close_spot_request(reason, now())
         self._move(runtime, on_the_way, reason, by)
         self._spawn(self._finish(runtime, process, on_the_way, at_last, grace_s))
 

@@ -1,18 +1,20 @@
 """From a launch template and its overrides to a machine."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 from runctl.local.machines.catalogue import SPOT, Catalogue, Image
 from runctl.local.machines.clock import now
-from runctl.local.machines.machine import Machine, new_id
+from runctl.local.machines.machine import SPOT_FULFILLED, Machine, new_id
 from runctl.local.machines.wire.errors import AwsError
 from runctl.local.machines.wire.upstream import Upstream
 
 Json = dict[str, Any]
 
 _RESOLVE = "resolve:ssm:"
+_METADATA_TAG = re.compile(r"(?!(?:\.|\.\.|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")
 _PUBLIC_NETWORK = ipaddress.ip_network("203.0.113.0/24")
 """Addresses for documentation (RFC 5737): what an instance calls its public address leads nowhere."""
 
@@ -24,6 +26,12 @@ class Template:
     template_id: str
     version: str
     data: Json
+
+    @property
+    def interface(self) -> Json:
+        """Its first network interface; empty when it names none."""
+        interfaces = cast("list[Json]", self.data.get("NetworkInterfaces") or [{}])
+        return interfaces[0]
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,7 @@ class Launcher:
     async def subnets(self, template: Template, override: Json) -> list[Json]:
         """Subnets in which an override may launch: the one it names, or the template's, or the default ones."""
         zone = override.get("AvailabilityZone")
-        interfaces = template.data.get("NetworkInterfaces") or [{}]
-        named = override.get("SubnetId") or interfaces[0].get("SubnetId")
+        named = override.get("SubnetId") or template.interface.get("SubnetId") or template.data.get("SubnetId")
         if named:
             answer = await self._upstream.call("ec2", "DescribeSubnets", SubnetIds=[named])
             found = [subnet for subnet in answer["Subnets"] if subnet["SubnetId"] == named]
@@ -134,8 +141,9 @@ class Launcher:
         """Make the record of a new machine in a pool; nothing runs yet."""
         image = await self.image(pool)
         data = pool.template.data
+        all_tags = {**_template_tags(data), **tags}
         options = data.get("MetadataOptions", {})
-        interface = (data.get("NetworkInterfaces") or [{}])[0]
+        interface = pool.template.interface
         profile = await self._profile(data.get("IamInstanceProfile"))
         moment = now()
         self._launched += 1
@@ -156,23 +164,25 @@ class Launcher:
             lifecycle=pool.option,
             launched_at=moment.isoformat(),
             tags={
-                **_template_tags(data),
-                **tags,
+                **all_tags,
                 "aws:ec2launchtemplate:id": pool.template.template_id,
                 "aws:ec2launchtemplate:version": pool.template.version,
             },
             user_data=data.get("UserData", ""),
             key_name=data.get("KeyName"),
             shows_tags=options.get("InstanceMetadataTags") == "enabled",
-            requires_token=options.get("HttpTokens") == "required",
+            # Amazon Linux 2023's images ask for it themselves (EC2 User Guide, Configure IMDS options).
+            requires_token=options.get("HttpTokens", "required") == "required",
             terminates_on_shutdown=data.get("InstanceInitiatedShutdownBehavior") == "terminate",
             root_device_name=image.root_device_name,
             **profile,
         )
+        if machine.shows_tags:
+            _check_metadata_tags(all_tags)
         if pool.option == SPOT:
-            machine.spot_request_id = new_id("sir").replace("-", "-", 1)[:12]
+            machine.spot_request_id = new_id("sir")[:12]
             machine.spot_max_price = pool.override.get("MaxPrice")
-            machine.set_spot_status("fulfilled", "Your Spot request is fulfilled.", moment)
+            machine.set_spot_status(SPOT_FULFILLED, "Your Spot request is fulfilled.", moment)
         return machine
 
     def _public_ip(self, pool: Pool, interface: Json) -> str | None:
@@ -200,7 +210,7 @@ class Launcher:
         return found
 
     async def _security_groups(self, pool: Pool, interface: Json) -> list[dict[str, str]]:
-        wanted = interface.get("Groups") or pool.template.data.get("SecurityGroupIds") or []
+        wanted: list[str] = interface.get("Groups") or pool.template.data.get("SecurityGroupIds") or []
         answer = await self._upstream.call("ec2", "DescribeSecurityGroups")
         groups = {group["GroupId"]: group for group in answer["SecurityGroups"]}
         if not wanted:
@@ -218,6 +228,17 @@ class Launcher:
 def _address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, number: int) -> str:
     """An address of a network; AWS keeps the first four and the last one of a subnet for itself."""
     return str(network[4 + (number - 1) % max(1, network.num_addresses - 5)])
+
+
+def _check_metadata_tags(tags: dict[str, str]) -> None:
+    """Refuse tags that the metadata service cannot show (EC2 User Guide, View tags using instance metadata)."""
+    for key in tags:
+        if not _METADATA_TAG.fullmatch(key):
+            raise AwsError(
+                "InvalidParameterValue",
+                f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), "
+                "and must not be a reserved name ('.', '..', '_index')",
+            )
 
 
 def _template_tags(data: Json) -> dict[str, str]:

@@ -50,6 +50,11 @@ LAUNCH_FAILED = StateReason("Server.InternalError", "Server.InternalError: Inter
 HOST_FAILED = StateReason("Server.InternalError", "Server.InternalError: The host of the instance failed")
 
 
+SPOT_FULFILLED = "fulfilled"
+SPOT_NO_CAPACITY = "instance-terminated-no-capacity"
+"""Already while the notice and the instance run (EC2 User Guide, Get the status of a Spot Instance request)."""
+
+
 @dataclass(frozen=True)
 class SpotStatus:
     """Status of a spot request (EC2 User Guide, Get the status of a Spot Instance request)."""
@@ -129,6 +134,13 @@ class Machine:
         document["state_reason"] = StateReason(**reason) if reason else None
         document["spot_status"] = SpotStatus(**spot) if spot else None
         return cls(**document)
+
+    def close_spot_request(self, reason: StateReason, at: datetime) -> None:
+        """Note why the spot request is over; an interruption has noted its own reason already."""
+        if self.spot_status is not None and self.spot_status.code == SPOT_FULFILLED:
+            by_user = reason in (USER_SHUTDOWN, INSTANCE_SHUTDOWN)
+            by = "user" if by_user else "service"
+            self.set_spot_status(f"instance-terminated-by-{by}", f"Your Spot Instance was terminated by the {by}.", at)
 
     def set_spot_status(self, code: str, message: str, at: datetime) -> None:
         """Note a status of the spot request; nothing to note for an on-demand instance."""

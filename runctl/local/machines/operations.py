@@ -2,6 +2,9 @@
 
 from runctl.local.machines.ec2.api import Operation as Ec2Operation
 from runctl.local.machines.ec2.instances import Instances
+from runctl.local.machines.ec2.offers import Offers
+from runctl.local.machines.ec2.spot import SpotRequests
+from runctl.local.machines.ec2.tags import Tags
 from runctl.local.machines.fleet import Fleets
 from runctl.local.machines.fleet_request import UNDERSTOOD as FLEET_PARAMETERS
 from runctl.local.machines.ssm.agents import Agents
@@ -10,7 +13,15 @@ from runctl.local.machines.ssm.commands import CommandCalls
 from runctl.local.machines.ssm.parameters import PublicParameters
 
 ASKED_OF_THE_EMULATOR = {
-    "ec2": ("DescribeImages", "DescribeLaunchTemplateVersions", "DescribeSecurityGroups", "DescribeSubnets"),
+    "ec2": (
+        "CreateTags",
+        "DeleteTags",
+        "DescribeImages",
+        "DescribeLaunchTemplateVersions",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeTags",
+    ),
     "iam": ("GetInstanceProfile",),
     "ssm": ("GetParameter", "GetParameters"),
 }
@@ -19,11 +30,31 @@ ASKED_OF_THE_EMULATOR = {
 _PAGED = frozenset({"MaxResults", "NextToken"})
 
 
-def ec2_operations(*, fleets: Fleets, instances: Instances) -> dict[str, Ec2Operation]:
+def ec2_operations(
+    *, fleets: Fleets, instances: Instances, offers: Offers, spot_requests: SpotRequests, tags: Tags
+) -> dict[str, Ec2Operation]:
     """EC2's calls by name."""
     chosen = frozenset({"InstanceIds", "Filters"}) | _PAGED
     return {
         "CreateFleet": Ec2Operation(fleets.create, FLEET_PARAMETERS),
+        "CreateTags": Ec2Operation(tags.create, frozenset({"Resources", "Tags"})),
+        "DeleteTags": Ec2Operation(tags.delete, frozenset({"Resources", "Tags"})),
+        "DescribeImages": Ec2Operation(
+            offers.describe_images, frozenset({"ImageIds", "Owners", "Filters", "IncludeDeprecated"})
+        ),
+        "DescribeInstanceTypeOfferings": Ec2Operation(
+            offers.describe_offerings, frozenset({"LocationType", "Filters"}) | _PAGED
+        ),
+        "DescribeInstanceTypes": Ec2Operation(offers.describe_types, frozenset({"InstanceTypes", "Filters"}) | _PAGED),
+        "DescribeSpotInstanceRequests": Ec2Operation(
+            spot_requests.describe, frozenset({"SpotInstanceRequestIds", "Filters"}) | _PAGED
+        ),
+        "DescribeSpotPriceHistory": Ec2Operation(
+            offers.spot_price_history,
+            frozenset({"InstanceTypes", "AvailabilityZone", "ProductDescriptions", "StartTime", "EndTime", "Filters"})
+            | _PAGED,
+        ),
+        "DescribeTags": Ec2Operation(tags.describe, frozenset({"Filters"})),
         "DescribeInstances": Ec2Operation(instances.describe, chosen),
         "DescribeInstanceStatus": Ec2Operation(instances.describe_status, chosen | {"IncludeAllInstances"}),
         "GetConsoleOutput": Ec2Operation(instances.console_output, frozenset({"InstanceId", "Latest"})),

@@ -32,7 +32,7 @@ class MachineProcess:
     @classmethod
     async def start(cls, sandbox: Sandbox, environment: dict[str, str], on_message: MessageHandler) -> "MachineProcess":
         """Start the machine's first process and wait until it listens; raises `OSError` when it cannot start."""
-        package_root = str(Path(cast("str", runctl.__file__)).parent.parent)
+        package_root = str(Path(runctl.__file__).parent.parent)
         with sandbox.console.open("ab") as console:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-S", "-s", "-m", "runctl.local.machines.inside.init"),

@@ -144,6 +144,7 @@ class Sandbox:
         path = os.pathsep.join([str(self.commands), str(Path(sys.executable).parent), host_path])
         return {
             **{name: value for name, value in os.environ.items() if _is_passed_on(name)},
+            **_without_proxy(("127.0.0.1", "localhost")),
             "UV_CACHE_DIR": str(self.cache / "uv"),
             "PIP_CACHE_DIR": str(self.cache / "pip"),
             "HOME": str(self.home),
@@ -159,6 +160,13 @@ class Sandbox:
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{endpoint_url}/imds/{self.instance_id}/",
         }
+
+
+def _without_proxy(hosts: tuple[str, ...]) -> dict[str, str]:
+    """`no_proxy` in both spellings with `hosts` added: the metadata service and all of AWS are on the loopback."""
+    already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    text = ",".join(dict.fromkeys([*filter(None, already.split(",")), *hosts]))
+    return {"no_proxy": text, "NO_PROXY": text}
 
 
 def _is_passed_on(name: str) -> bool:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from hypercorn.asyncio import serve
+from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
 
 from runctl.local.emulator.settings import ACCOUNT_ID, REGION, Settings
@@ -23,7 +24,9 @@ async def main(state_dir: Path, port: int, boot_delay_s: float) -> None:
     settings = Settings(state_dir, port, boot_delay_s)
     os.environ.update(settings.environment())
     Path(os.environ["TMPDIR"]).mkdir(parents=True, exist_ok=True)
-    from ministack.app import app  # reads its settings from the environment when it is imported
+    app: Any = importlib.import_module(
+        "ministack.app"
+    ).app  # reads its settings from the environment when it is imported
 
     from runctl.local.emulator.role_credentials import create_role_credentials
     from runctl.local.machines.front import Front

@@ -86,10 +86,6 @@ class Instances:
         """An instance by its id; raises `AwsError` when there is none."""
         return self._named([instance_id])[0]
 
-    def is_known(self, instance_id: str) -> bool:
-        """Whether there is such an instance."""
-        return self._keeper.get(instance_id) is not None
-
     def _named(self, instance_ids: list[str]) -> list[Machine]:
         for instance_id in instance_ids:
             if not _INSTANCE_ID.fullmatch(instance_id):

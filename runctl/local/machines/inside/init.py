@@ -93,7 +93,7 @@ class Init:
         # The handlers do nothing: the wake-up pipe carries the signal's number into the loop. The last three are
         # passed over (a machine ends when the server says so), but not with SIG_IGN, which children would inherit.
         for number in (signal.SIGCHLD, *_ASKED_BY_SIGNAL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, _do_nothing)
 
     def _patience(self) -> float | None:
         deadlines = [command.deadline for command in self._commands.values() if command.deadline is not None]
@@ -171,6 +171,10 @@ class Init:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._tell("halted", left=sorted(left))
         sys.exit(0)
+
+
+def _do_nothing(_number: int, _frame: object) -> None:
+    """Handle a signal whose number the wake-up pipe has carried already."""
 
 
 def _adopt_orphans() -> None:

@@ -1,5 +1,6 @@
 """SSM agents: which machines Systems Manager knows, and which of them answer."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ _AGENT_VERSION = "3.3.2299.0"
 _LOSS_NOTICED_AFTER = timedelta(minutes=5)
 """Silence after which an agent is no longer called online: it pings every five minutes (Systems Manager User Guide)."""
 
-_FILTERS = {
+_FILTERS: dict[str, Callable[[Json], list[str]]] = {
     "InstanceIds": lambda agent: [agent["InstanceId"]],
     "PingStatus": lambda agent: [agent["PingStatus"]],
     "PingStatusTypes": lambda agent: [agent["PingStatus"]],

@@ -28,6 +28,7 @@ def parse(operation: OperationModel, form: dict[str, str]) -> dict[str, Any]:
     Raises `AwsError` `UnknownParameter`, `MissingParameter` or `InvalidParameterValue` as EC2 does.
     """
     tree: Tree = {}
+    node: Tree
     for key, value in form.items():
         if key in _PROTOCOL_PARAMETERS:
             continue
@@ -35,9 +36,9 @@ def parse(operation: OperationModel, form: dict[str, str]) -> dict[str, Any]:
         *parents, leaf = key.split(".")
         for part in parents:
             child = node.setdefault(part, {})
-            if not isinstance(child, dict):
+            if isinstance(child, str):
                 raise AwsError("UnknownParameter", f"The parameter {key} is not recognized")
-            node = cast("Tree", child)
+            node = child
         node[leaf] = value
     if operation.input_shape is None:
         return {}
@@ -45,7 +46,7 @@ def parse(operation: OperationModel, form: dict[str, str]) -> dict[str, Any]:
 
 
 def _request_name(member_name: str, member: Shape) -> str:
-    serialization = cast("dict[str, Any]", member.serialization)
+    serialization = member.serialization
     if "queryName" in serialization:
         return serialization["queryName"]
     name = serialization.get("name", member_name)
@@ -150,7 +151,7 @@ def _members_xml(shape: Shape, value: dict[str, Any]) -> str:
     parts: list[str] = []
     for name, member in shape.members.items():
         if value.get(name) is not None:
-            tag = cast("str", cast("dict[str, Any]", member.serialization).get("name", name))
+            tag = cast("str", member.serialization.get("name", name))
             parts.append(f"<{tag}>{_value_xml(member, value[name])}</{tag}>")
     return "".join(parts)
 
@@ -159,7 +160,7 @@ def _value_xml(shape: Shape, value: Any) -> str:
     if isinstance(shape, StructureShape):
         return _members_xml(shape, value)
     if isinstance(shape, ListShape):
-        tag = cast("str", cast("dict[str, Any]", shape.member.serialization).get("name", "item"))
+        tag = cast("str", shape.member.serialization.get("name", "item"))
         return "".join(f"<{tag}>{_value_xml(shape.member, item)}</{tag}>" for item in value)
     match shape.type_name:
         case "timestamp":

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from botocore.model import ServiceModel
+from botocore.model import ServiceModel, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
@@ -37,12 +37,13 @@ class Upstream:
             **{name.lower(): value for name, value in cast("dict[str, str]", serialized["headers"]).items()},
             "authorization": f"AWS4-HMAC-SHA256 Credential={self._account_id}/{scope}, SignedHeaders=host, Signature=0",
         }
-        data = urlencode(body).encode() if isinstance(body, dict) else cast("bytes", body)
+        data = urlencode(cast("dict[str, str]", body)).encode() if isinstance(body, dict) else cast("bytes", body)
         request = Request(serialized["method"], serialized["url_path"], headers, {}, data)
         # In a task of its own, for the emulator keeps the request's account and region in context variables.
         response = await asyncio.create_task(call(self._app, request))
         raw = {"status_code": response.status, "headers": response.headers, "body": response.body}
-        parsed = cast("dict[str, Any]", create_parser(protocol).parse(raw, operation.output_shape))  # pyright: ignore[reportUnknownMemberType]
+        output = cast("StructureShape", operation.output_shape)  # None too: botocore's own parsers take it
+        parsed = cast("dict[str, Any]", create_parser(protocol).parse(raw, output))  # pyright: ignore[reportUnknownMemberType]
         if response.status >= 300:
             error = parsed.get("Error", {})
             raise AwsError(error.get("Code", "InternalError"), error.get("Message", ""), response.status)
