@@ -1,0 +1,125 @@
+"""The agent's calls of AWS, through the vendored botocore; credentials are the machine's role's, from IMDS.
+
+botocore's errors do not leave this module: what may work later is an OSError.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from runctl.agent.events import SOURCE
+from runctl.agent.heartbeat import DeadTokenError
+
+# Sums are only calculated where asked for: uploads carry their own SHA-256 or MD5 (Amazon S3 User Guide, "Checking
+# object integrity").
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=8,
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+
+_DEAD_TOKEN_CODES = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+_EXISTS_CODES = frozenset({"ResourceAlreadyExistsException"})
+
+
+class AwsRefused(OSError):
+    """AWS answered with an error; `code` is AWS's own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+@contextmanager
+def aws_errors() -> Generator[None]:
+    """Turn botocore's errors into ours."""
+    try:
+        yield
+    except ClientError as error:
+        details: dict[str, Any] = dict(error.response.get("Error", {}))
+        raise AwsRefused(str(details.get("Code", "")), str(details.get("Message", ""))) from error
+    except BotoCoreError as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+class Aws:
+    """One session; clients are made when first asked for, for each costs time."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._session = botocore.session.Session()
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """Make, or find, a client. Clients may be used by several threads; making one may not."""
+        if service not in self._clients:
+            self._clients[service] = self._session.create_client(service, region_name=self._region, config=_CONFIG)
+        return self._clients[service]
+
+
+class EventBridgeBus:
+    """`events:PutEvents` on our bus."""
+
+    def __init__(self, client: Any, bus_name: str) -> None:
+        self._client = client
+        self._bus_name = bus_name
+
+    def put(self, kind: str, detail: str) -> None:
+        """Put one event. A refused entry comes with HTTP 200 (EventBridge API Reference, PutEvents)."""
+        entry = {"Source": SOURCE, "DetailType": kind, "Detail": detail, "EventBusName": self._bus_name}
+        with aws_errors():
+            answer = self._client.put_events(Entries=[entry])
+        if answer.get("FailedEntryCount"):
+            refused = answer["Entries"][0]
+            raise AwsRefused(str(refused.get("ErrorCode", "")), str(refused.get("ErrorMessage", "")))
+
+
+class TaskHeartbeats:
+    """`states:SendTaskHeartbeat`, the only call of Step Functions that the machine may make."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, token: str) -> None:
+        """Send one. Raises DeadTokenError when nobody waits for the token any more, else OSError."""
+        try:
+            with aws_errors():
+                self._client.send_task_heartbeat(taskToken=token)
+        except AwsRefused as error:
+            if error.code in _DEAD_TOKEN_CODES:
+                raise DeadTokenError(error.code) from error
+            raise
+
+
+class LogStream:
+    """One stream of CloudWatch Logs."""
+
+    def __init__(self, client: Any, group: str, stream: str) -> None:
+        self._client = client
+        self._group = group
+        self._stream = stream
+        self._exists = False
+
+    def put(self, events: list[tuple[int, str]]) -> None:
+        """Put a batch of (milliseconds since 1970, message); makes the stream before the first."""
+        if not self._exists:
+            self._create()
+        entries = [{"timestamp": timestamp, "message": message} for timestamp, message in events]
+        with aws_errors():
+            self._client.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=entries)
+
+    def _create(self) -> None:
+        try:
+            with aws_errors():
+                self._client.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
+        except AwsRefused as error:
+            if error.code not in _EXISTS_CODES:
+                raise
+        self._exists = True

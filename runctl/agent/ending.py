@@ -1,0 +1,184 @@
+"""Decides when the training is asked to save, asked to leave, or killed, and says why it ended. No clock, no I/O."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from runctl.agent.training_process import Exit
+
+EX_TEMPFAIL = 75
+"""Exit code of a training that saved and wants to be resumed (sysexits.h)."""
+
+OUT_OF_MEMORY_CODE = 137
+SIGKILL = 9
+
+UPLOAD_RESERVE_S = 45.0
+"""Kept at the end of a notice for stopping and the last upload, at least: `runctl.model.timing.UPLOAD_RESERVE`."""
+
+RESERVE_SHARE = 0.4
+"""What the reserve may take of a notice that is shorter than EC2's usual 120 s; 45 s of 120 s are less than that."""
+
+UPLOAD_MARGIN = 1.5
+"""The last checkpoint may take longer to upload than the slowest so far: the machine has other things to do then."""
+
+REPORT_S = 5.0
+"""Kept at the very end of a notice for the log's last lines and the report, whatever the training does."""
+
+REPORT_SHARE = 0.1
+
+
+class Why(StrEnum):
+    """What made the training end: `runctl.model.agent_event.EndedWhy`."""
+
+    EXITED = "exited"
+    SETUP_FAILED = "setup_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    NOTICE = "notice"
+    STOP = "stop"
+    DEADLINE = "deadline"
+    DEAD_MAN = "dead_man"
+    CHECKPOINT_MISSING = "checkpoint_missing"
+
+
+class Act(Enum):
+    """What to do to the training now."""
+
+    NOTHING = auto()
+    SAVE = auto()
+    """SIGUSR1: save and go on."""
+    LEAVE = auto()
+    """SIGTERM: save and leave."""
+    KILL = auto()
+    """SIGKILL, to it and all that it started."""
+
+
+class Alarm(Enum):
+    """What a training is asked to save for while it goes on; each asks once."""
+
+    REBALANCE = auto()
+    NOTICE = auto()
+
+
+@dataclass(frozen=True)
+class Notice:
+    """EC2 takes the machine back. Both in seconds of the monotonic clock."""
+
+    seen_at: float
+    ends_at: float
+
+    @property
+    def length_s(self) -> float:
+        """How much time there was when it was seen."""
+        return max(0.0, self.ends_at - self.seen_at)
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """That the training was asked to leave."""
+
+    why: Why
+    at: float
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the decision depends on. Times are seconds of the monotonic clock."""
+
+    now: float
+    deadline_at: float
+    silent_since: float
+    """The last contact with the controller."""
+    dead_man_s: float
+    save_limit_s: float
+    longest_upload_s: float
+    """What the slowest checkpoint took so far."""
+    hears_usr1: bool
+    stop: bool = False
+    stop_now: bool = False
+    notice: Notice | None = None
+    rebalance: bool = False
+    asked: frozenset[Alarm] = frozenset()
+    leaving: Leaving | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do, and why."""
+
+    act: Act
+    why: Why | None = None
+    alarm: Alarm | None = None
+
+
+NOTHING = Order(Act.NOTHING)
+
+
+def decide(situation: Situation) -> Order:
+    """Decide what the training is told now."""
+    if situation.stop_now:
+        return Order(Act.KILL, Why.STOP)
+    if situation.leaving is not None:
+        is_over = situation.now >= kill_at(situation, situation.leaving)
+        return Order(Act.KILL, situation.leaving.why) if is_over else NOTHING
+    why = _reason_to_leave(situation)
+    if why is not None:
+        return Order(Act.LEAVE, why)
+    for alarm, is_on in ((Alarm.NOTICE, situation.notice is not None), (Alarm.REBALANCE, situation.rebalance)):
+        if is_on and situation.hears_usr1 and alarm not in situation.asked:
+            return Order(Act.SAVE, alarm=alarm)
+    return NOTHING
+
+
+def reserve_s(notice: Notice, longest_upload_s: float) -> float:
+    """What is kept of a notice for stopping and the last upload.
+
+    45 s or, of a short notice, its share; more where uploads were seen to take longer, up to all that there is.
+    """
+    least = min(UPLOAD_RESERVE_S, RESERVE_SHARE * notice.length_s)
+    measured = least / 3 + UPLOAD_MARGIN * longest_upload_s
+    return min(notice.length_s, max(least, measured))
+
+
+def kill_at(situation: Situation, leaving: Leaving) -> float:
+    """When a training that was asked to leave is killed: what it saved must still be uploaded."""
+    upload_s = min(UPLOAD_MARGIN * situation.longest_upload_s, situation.save_limit_s / 2)
+    limit = leaving.at + situation.save_limit_s - upload_s
+    if situation.notice is None:
+        return limit
+    report_s = min(REPORT_S, REPORT_SHARE * situation.notice.length_s)
+    return min(limit, situation.notice.ends_at - report_s)
+
+
+def _reason_to_leave(situation: Situation) -> Why | None:
+    if situation.stop:
+        return Why.STOP
+    if situation.now >= situation.deadline_at:
+        return Why.DEADLINE
+    if situation.now - situation.silent_since >= situation.dead_man_s:
+        return Why.DEAD_MAN
+    notice = situation.notice
+    if notice is None:
+        return None
+    leave_at = notice.ends_at - reserve_s(notice, situation.longest_upload_s)
+    return Why.NOTICE if not situation.hears_usr1 or situation.now >= leave_at else None
+
+
+def why_it_ended(
+    ended: Exit,
+    *,
+    leaving: Leaving | None,
+    is_warned: bool,
+    is_stopped: bool,
+    out_of_memory: bool,
+    lacks_checkpoint: bool,
+) -> Why:
+    """Say why, from how the process ended and what it had been told. Success counts whatever else was going on."""
+    if ended.code == 0:
+        return Why.CHECKPOINT_MISSING if lacks_checkpoint else Why.EXITED
+    if leaving is not None:
+        return leaving.why
+    if ended.code == EX_TEMPFAIL and (is_stopped or is_warned):
+        # Asked to save only, it left as well; or the request and its exit crossed.
+        return Why.STOP if is_stopped else Why.NOTICE
+    if out_of_memory and (ended.signal == SIGKILL or ended.code == OUT_OF_MEMORY_CODE):
+        return Why.OUT_OF_MEMORY
+    return Why.EXITED

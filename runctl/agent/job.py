@@ -1,0 +1,108 @@
+"""The hand-off as the agent reads it: the fields of `runctl.model.job.AgentJob`. Unknown fields are passed over."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+
+
+class JobError(ValueError):
+    """The hand-off cannot be read, or is not for this attempt."""
+
+
+@dataclass(frozen=True)
+class CodeRef:
+    """The project's archive in the bucket."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LinkedFile:
+    """A file of an earlier checkpoint. `path` is relative to the checkpoint directory."""
+
+    path: str
+    bytes: int
+    sha256: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A complete checkpoint to resume from."""
+
+    manifest_key: str
+    name: str
+    step: int | None
+    files: tuple[LinkedFile, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the agent needs to know of the attempt."""
+
+    run_id: str
+    attempt: int
+    instance_id: str
+    task_token: str
+    secret: str
+    region: str
+    bucket: str
+    bus_name: str
+    log_group: str
+    log_stream: str
+    prefix: str
+    code: CodeRef
+    script: str
+    args: tuple[str, ...]
+    environment: dict[str, str]
+    resume_points: tuple[ResumePoint, ...]
+    keep_checkpoints: int
+    verify_checkpoints: bool
+    max_runtime_s: float
+    save_limit_s: float
+    heartbeat_interval_s: float
+    dead_man_s: float
+
+
+def read_job(text: str | bytes) -> Job:
+    """Read a hand-off. Raises JobError that says what is wrong with it; never shows its contents."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        if document.get("version", VERSION) != VERSION:
+            raise JobError(f"the hand-off has version {document['version']}, this agent knows {VERSION}")
+        return Job(
+            run_id=document["run_id"],
+            attempt=int(document["attempt"]),
+            instance_id=document["instance_id"],
+            task_token=document["task_token"],
+            secret=document["secret"],
+            region=document["region"],
+            bucket=document["bucket"],
+            bus_name=document["bus_name"],
+            log_group=document["log_group"],
+            log_stream=document["log_stream"],
+            prefix=document["prefix"],
+            code=CodeRef(document["code"]["key"], document["code"]["sha256"]),
+            script=document["script"],
+            args=tuple(document.get("args", ())),
+            environment=dict(document.get("environment", {})),
+            resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
+            keep_checkpoints=int(document.get("keep_checkpoints", 3)),
+            verify_checkpoints=bool(document.get("verify_checkpoints", False)),
+            max_runtime_s=float(document["max_runtime_s"]),
+            save_limit_s=float(document["save_limit_s"]),
+            heartbeat_interval_s=float(document["heartbeat_interval_s"]),
+            dead_man_s=float(document["dead_man_s"]),
+        )
+    except KeyError as error:
+        raise JobError(f"the hand-off has no field {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise JobError("the hand-off's fields are not of the types that this agent knows") from error
+
+
+def _resume_point(document: dict[str, Any]) -> ResumePoint:
+    files = tuple(LinkedFile(file["path"], file["bytes"], file["sha256"], file["url"]) for file in document["files"])
+    return ResumePoint(document["manifest_key"], document["name"], document.get("step"), files)

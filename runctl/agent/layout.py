@@ -1,0 +1,120 @@
+"""Where the agent's files lie on the machine."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_ROOT = "/opt/runctl"
+
+
+def root() -> Path:
+    """`RUNCTL_ROOT`."""
+    return Path(os.environ.get("RUNCTL_ROOT", DEFAULT_ROOT))
+
+
+@dataclass(frozen=True)
+class MachineRecord:
+    """What the user data left in `machine.json`: all that is known before there is a job."""
+
+    bucket: str
+    bus_name: str
+    machine_role_id: str
+    region: str
+
+    @classmethod
+    def read(cls, path: Path) -> "MachineRecord":
+        """Read the record. Raises OSError, ValueError or KeyError when the user data did not get that far."""
+        found: dict[str, Any] = json.loads(path.read_text())
+        return cls(found["bucket"], found["bus_name"], found["machine_role_id"], found["region"])
+
+    def handoff_key(self, instance_id: str) -> str:
+        """Key of this machine's job, as `runctl.model.keys.handoff_key`."""
+        return f"handoff/{self.machine_role_id}:{instance_id}/job.json"
+
+
+def machine_record(machine_root: Path) -> Path:
+    """The file that the user data writes."""
+    return machine_root / "machine.json"
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """`runs/<run>/attempt-<n>/` below the root."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, machine_root: Path, run_id: str, attempt: int) -> "AttemptFolder":
+        """Name the folder of an attempt."""
+        return cls(machine_root / "runs" / run_id / f"attempt-{attempt}")
+
+    @property
+    def claim(self) -> Path:
+        """There once a `start` has taken the attempt; a second one then does nothing."""
+        return self.path / "claimed"
+
+    @property
+    def ready(self) -> Path:
+        """There once the supervisor has read its job and can report."""
+        return self.path / "supervisor.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor writes about itself."""
+        return self.path / "supervisor.log"
+
+    @property
+    def requests(self) -> Path:
+        """Where `stop` and `notice` leave their requests."""
+        return self.path / "requests"
+
+    @property
+    def code(self) -> Path:
+        """The project, unpacked; the training's working directory."""
+        return self.path / "code"
+
+    @property
+    def environment(self) -> Path:
+        """The virtual environment, when the project has a requirements.txt."""
+        return self.path / "environment"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`RUNCTL_CHECKPOINT_DIR`."""
+        return self.path / "checkpoints"
+
+    @property
+    def resume(self) -> Path:
+        """Where the checkpoint to resume from is fetched to."""
+        return self.path / "resume"
+
+    @property
+    def output(self) -> Path:
+        """`RUNCTL_OUTPUT_DIR`."""
+        return self.path / "output"
+
+    @property
+    def metrics(self) -> Path:
+        """`RUNCTL_METRICS_FILE`."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def exit_code(self) -> Path:
+        """Written at every end of a training."""
+        return self.path / "training_exit_code.txt"
+
+    @property
+    def complete(self) -> Path:
+        """Written only on success."""
+        return self.path / "training_complete.txt"
+
+    def log(self, stamp: str) -> Path:
+        """The training's log."""
+        return self.path / f"training-{stamp}.log"
+
+    def create(self) -> None:
+        """Make what the training is promised to find."""
+        for folder in (self.requests, self.checkpoints, self.output):
+            folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,85 @@
+"""Makes a training ready: code, environment, checkpoint to resume from, and the variables it is promised."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runctl.agent.environment import PythonEnvironment, find_requirements, machine_environment
+from runctl.agent.job import Job
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.object_store import ObjectStore
+from runctl.agent.project_code import fetch_code
+from runctl.agent.resume import CheckpointFetcher, Links, Resumed
+from runctl.agent.run_log import RunLog
+from runctl.agent.setup_error import SetupError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What to start."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    resumed: Resumed | None
+
+
+def prepare(
+    job: Job,
+    folder: AttemptFolder,
+    tools: Path,
+    store: ObjectStore,
+    links: Links,
+    log: RunLog,
+    cancelled: Callable[[], bool],
+) -> Prepared:
+    """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so."""
+    fetch_code(job.code, store, folder.code, cancelled)
+    script = folder.code / job.script
+    if not script.is_file():
+        raise SetupError(f"the project's code has no {job.script}")
+    environment = PythonEnvironment(folder.environment, tools, log, cancelled)
+    python = environment.prepare(find_requirements(folder.code, job.script))
+    resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(job.resume_points)
+    return Prepared(
+        command=training_command(python, script, job),
+        environment=training_environment(os.environ, python, job, folder, resumed),
+        resumed=resumed,
+    )
+
+
+def training_command(python: Path, script: Path, job: Job) -> tuple[str, ...]:
+    """A Python script by its path in the project, as a person would type it there; anything else runs by itself."""
+    if script.suffix == ".py":
+        return (str(python), job.script, *job.args)
+    if not os.access(script, os.X_OK):
+        raise SetupError(f"{job.script} is neither a Python script nor executable")
+    return (str(script), *job.args)
+
+
+def training_environment(
+    machine: Mapping[str, str], python: Path, job: Job, folder: AttemptFolder, resumed: Resumed | None
+) -> dict[str, str]:
+    """The machine's environment, the user's own variables over it, and what we promise over both."""
+    environment = machine_environment(machine)
+    environment.setdefault("HOME", str(Path.home()))
+    environment.setdefault("AWS_REGION", job.region)
+    environment.setdefault("AWS_DEFAULT_REGION", job.region)
+    if python.is_relative_to(folder.environment):
+        environment["VIRTUAL_ENV"] = str(folder.environment)
+        environment["PATH"] = os.pathsep.join([str(python.parent), environment.get("PATH", os.defpath)])
+    environment.update(job.environment)
+    environment.update(
+        {
+            "RUNCTL_RUN_ID": job.run_id,
+            "RUNCTL_ATTEMPT": str(job.attempt),
+            "RUNCTL_CHECKPOINT_DIR": str(folder.checkpoints),
+            "RUNCTL_OUTPUT_DIR": str(folder.output),
+            "RUNCTL_METRICS_FILE": str(folder.metrics),
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+    environment.pop("RUNCTL_RESUME_FROM", None)
+    if resumed is not None:
+        environment["RUNCTL_RESUME_FROM"] = str(resumed.path)
+    return environment

@@ -1,0 +1,82 @@
+"""The training's log on the machine, and what is read from its end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+Say = Callable[[str], None]
+"""Writes a line of the agent's own into the training's log."""
+
+PREFIX = "runctl: "
+LAST_LINES = 20
+LAST_CHARACTERS = 4_096
+MAX_LINE_BYTES = 256 * 1024 - 26
+"""CloudWatch Logs counts 26 bytes for each event; 256 KB was its limit for long, and is below the present 1 MB."""
+
+
+class RunLog:
+    """One file that the training and the agent append to; opened for appending, so that lines do not mix."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+
+    def say(self, text: str) -> None:
+        """Append lines of the agent's own."""
+        with self.path.open("ab") as file:
+            file.write("".join(f"{PREFIX}{line}\n" for line in text.splitlines()).encode("utf-8", "replace"))
+
+    def open(self) -> BinaryIO:
+        """Open it for a process to write to."""
+        return self.path.open("ab")
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines of the training: at most 20, and 4,096 characters in all."""
+        size = self.path.stat().st_size
+        with self.path.open("rb") as file:
+            file.seek(max(0, size - 64 * 1024))
+            text = file.read().decode("utf-8", "replace")
+        lines: list[str] = []
+        left = LAST_CHARACTERS
+        for line in reversed(text.split("\n")):
+            shown = as_terminal(line)
+            if not shown or shown.startswith(PREFIX):
+                continue
+            if len(lines) == LAST_LINES or left <= 0:
+                break
+            lines.append(shown[-left:])
+            left -= len(lines[-1])
+        return tuple(reversed(lines))
+
+
+def as_terminal(line: str) -> str:
+    """Show a line as a terminal would after its carriage returns, which progress bars use to write over themselves."""
+    return line.rstrip("\r\n").rsplit("\r", 1)[-1]
+
+
+class LineReader:
+    """Reads the new lines of a file that grows, in bounded pieces."""
+
+    def __init__(self, path: Path, *, piece_bytes: int = 1024 * 1024) -> None:
+        self._path = path
+        self._piece_bytes = piece_bytes
+        self._offset = 0
+        self._rest = b""
+
+    def read(self, *, final: bool = False) -> list[str]:
+        """Read the lines that were completed since the last call, at most one piece; empty when there are none.
+
+        `final` hands out a last line without its end as well.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                piece = file.read(self._piece_bytes)
+        except FileNotFoundError:
+            return []
+        self._offset += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if self._rest and (len(self._rest) > MAX_LINE_BYTES or (final and not piece)):
+            lines.append(self._rest)
+            self._rest = b""
+        return [line.decode("utf-8", "replace") for line in lines]

@@ -1,0 +1,83 @@
+"""The start command: claims the attempt once and leaves a supervisor behind that no command's end can take down."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runctl.agent.layout import AttemptFolder
+
+READY_LIMIT_S = 60.0
+"""How long the supervisor may take to read its job. The command is short: a few seconds are usual."""
+
+LOOK_S = 0.05
+TAIL_BYTES = 2_000
+_SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+_PASSED_ON_PREFIXES = ("RUNCTL_", "AWS_", "UV_", "PIP_")
+_PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+
+
+class StartFailedError(Exception):
+    """The supervisor did not come up; the command must fail, for nobody else can tell."""
+
+
+def start(folder: AttemptFolder, run_id: str, attempt: int, program: Path) -> bool:
+    """Start the supervisor unless the attempt was claimed before; says whether it was started now.
+
+    Returns once it has read its job. Raises StartFailedError with the end of its log.
+    """
+    folder.create()
+    try:
+        os.close(os.open(folder.claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return False
+    command = [str(program), "supervise", run_id, str(attempt)]
+    is_alive = _start_unit(command, f"runctl-{run_id}-{attempt}", folder.supervisor_log) or _start_session(
+        command, folder.supervisor_log
+    )
+    limit = time.monotonic() + READY_LIMIT_S
+    while not folder.ready.exists():
+        if not is_alive() or time.monotonic() > limit:
+            folder.claim.unlink()  # the command may be sent again
+            raise StartFailedError(_tail(folder.supervisor_log) or "the supervisor did not start")
+        time.sleep(LOOK_S)
+    return True
+
+
+def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bool] | None:
+    """Run it as a unit of its own where systemd manages the machine: the SSM agent's restart ends all its children."""
+    if not _SYSTEMD_BOOTED.is_dir() or shutil.which("systemd-run") is None:
+        return None
+    environment = [
+        f"--setenv={name}={value}"
+        for name, value in os.environ.items()
+        if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    ]
+    properties = [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    # OOMPolicy=continue: when the kernel kills the training for want of memory, the supervisor must live to tell.
+    properties += ["--property=KillMode=control-group", "--property=OOMPolicy=continue"]
+    asked = subprocess.run(
+        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *environment, *properties, *command],
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if asked.returncode != 0:
+        return None
+    return lambda: subprocess.run(["systemctl", "--quiet", "is-active", unit], check=False).returncode == 0
+
+
+def _start_session(command: Sequence[str], log: Path) -> Callable[[], bool]:
+    """Run it in a session of its own."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    return lambda: process.poll() is None
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return ""
+    return log.read_bytes()[-TAIL_BYTES:].decode("utf-8", "replace").strip()

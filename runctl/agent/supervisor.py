@@ -1,0 +1,365 @@
+"""Supervises one attempt: prepares and starts the training, watches over it, saves what it made, reports its end."""
+
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+from runctl.agent import out_of_memory
+from runctl.agent.checkpoint_folder import CheckpointFolder
+from runctl.agent.checkpoint_uploader import CheckpointUploader
+from runctl.agent.clock import Clock, file_stamp, iso
+from runctl.agent.ending import Act, Alarm, Leaving, Order, Situation, Why, decide, why_it_ended
+from runctl.agent.events import Bus, EventKind, EventSender, Identity
+from runctl.agent.heartbeat import Heartbeat, Heartbeats
+from runctl.agent.job import Job
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.log_shipper import LogShipper, Stream
+from runctl.agent.notice import POLL_S, Metadata, NoticeWatch
+from runctl.agent.object_store import ObjectStore
+from runctl.agent.power import Power
+from runctl.agent.preparation import Prepared, prepare
+from runctl.agent.progress import Progress
+from runctl.agent.report import Ended, Reporter
+from runctl.agent.request_files import Request, found
+from runctl.agent.resume import Links
+from runctl.agent.run_log import LineReader, RunLog
+from runctl.agent.setup_error import SetupCancelledError, SetupError
+from runctl.agent.training_process import Exit, Training, TrainingProcess
+from runctl.agent.worker import Worker
+
+LOOK_S = 0.1
+CHECKPOINT_LOOK_S = 0.5
+LOG_INTERVAL_S = 1.0
+HEARTBEAT_LOOK_S = 0.5
+PROGRESS_INTERVAL_S = 300.0
+"""Each event to the controller is paid for; checkpoints bring one as well."""
+
+POWER_OFF_DELAY_S = 60.0
+"""After EC2's announced time: `runctl.model.timing.POWER_OFF_DELAY`."""
+
+POWER_OFF_GRACE_S = 600.0
+"""After any other reported end: the controller ends the machine in seconds; this is for when it does not."""
+
+FINISH_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What the supervisor needs from outside; tests pass fakes."""
+
+    clock: Clock
+    wait: Callable[[float], object]
+    metadata: Metadata
+    store: ObjectStore
+    bus: Bus
+    heartbeats: Heartbeats
+    stream: Stream
+    links: Links
+    power: Power
+    start: Callable[[Prepared, Path, RunLog], Training]
+    memory_kills: Callable[[], int | None]
+
+
+def start_process(prepared: Prepared, folder: Path, log: RunLog) -> Training:
+    """Start the training for real."""
+    return TrainingProcess(prepared.command, folder, prepared.environment, log)
+
+
+def count_memory_kills() -> int | None:
+    """Ask the kernel."""
+    return out_of_memory.kills()
+
+
+class Supervisor:
+    """One attempt on this machine, from its job to the machine's end."""
+
+    def __init__(self, job: Job, folder: AttemptFolder, tools: Path, world: World) -> None:
+        self._job = job
+        self._folder = folder
+        self._tools = tools
+        self._world = world
+        clock = world.clock
+        stamp = file_stamp(clock.now())
+        self._log = RunLog(folder.log(stamp))
+        self._events = EventSender(Identity(job.run_id, job.attempt, job.instance_id, job.secret), world.bus, clock)
+        self._shipper = LogShipper(
+            self._log, world.stream, world.store, f"{job.prefix}logs/{self._log.path.name}", clock
+        )
+        self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, self._log.say)
+        self._notices = NoticeWatch(world.metadata, clock, self._log.say)
+        self._uploader = CheckpointUploader(
+            CheckpointFolder(folder.checkpoints),
+            world.store,
+            job.prefix,
+            (job.run_id, job.attempt),
+            job.keep_checkpoints,
+            self._events,
+            clock,
+            self._log.say,
+        )
+        self._progress = Progress(LineReader(folder.metrics), LineReader(self._log.path), clock)
+        self._progress_due_at = clock.monotonic() + PROGRESS_INTERVAL_S
+        self._cancelled = threading.Event()
+        self._seen: frozenset[Request] = frozenset()
+        self._asked: frozenset[Alarm] = frozenset()
+        self._leaving: Leaving | None = None
+        self._deadline_at = float("inf")
+        self._started = False
+        self._resumed = False
+        self._training: Training | None = None
+
+    def run(self) -> None:
+        """Run the attempt; returns when the machine was told to power off."""
+        try:
+            try:
+                ended = self._attempt()
+            except Exception as error:  # noqa: BLE001 - the agent's one boundary: whatever happens, the controller is told
+                ended = self._fault(error)
+            self._tell(ended)
+            self._world.wait(self._power_off_in(ended))
+        finally:
+            self._world.power.off()
+
+    # -- the course of an attempt ------------------------------------------------------------------------------------
+
+    def _attempt(self) -> Ended:
+        with self._working():
+            begun_at = self._world.clock.monotonic()
+            prepared = self._prepare()
+            if isinstance(prepared, Ended):
+                return prepared
+            kills_before = self._world.memory_kills()
+            training = self._start(prepared, self._world.clock.monotonic() - begun_at)
+            if isinstance(training, Ended):
+                return training
+            ended = self._watch(training)
+            if Request.STOP_NOW not in self._seen:
+                self._finish()
+            return self._judge(ended, kills_before)
+
+    @contextmanager
+    def _working(self) -> Generator[None]:
+        with (
+            Worker("heartbeat", self._keep_in_touch, HEARTBEAT_LOOK_S) as heartbeat,
+            Worker("log", self._shipper.step, LOG_INTERVAL_S) as log,
+            Worker("notice", self._notices.step, POLL_S) as notice,
+        ):
+            self._workers = (heartbeat, log, notice)
+            yield
+            for worker in (heartbeat, log, notice):
+                worker.stop(FINISH_PAUSE_S)
+
+    def _prepare(self) -> Prepared | Ended:
+        job, world = self._job, self._world
+        outcome: Future[Prepared] = Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(
+                    prepare(job, self._folder, self._tools, world.store, world.links, self._log, self._cancelled.is_set)
+                )
+            except Exception as error:  # noqa: BLE001 - handed over to the thread that waits for it
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, name="preparation", daemon=True).start()
+        while not wait_for_futures([outcome], LOOK_S).done:
+            order = self._look(hears_usr1=False)
+            if order.act in (Act.LEAVE, Act.KILL):
+                self._cancelled.set()
+                return Ended(order.why or Why.STOP, message="Asked to end before the training began.", started=False)
+        try:
+            return outcome.result()
+        except SetupError as error:
+            self._log.say(str(error))
+            return Ended(Why.SETUP_FAILED, message=str(error), started=False, last_lines=self._log.last_lines())
+        except SetupCancelledError:
+            return Ended(Why.STOP, message="Asked to end before the training began.", started=False)
+
+    def _start(self, prepared: Prepared, prepared_s: float) -> Training | Ended:
+        try:
+            training = self._world.start(prepared, self._folder.code, self._log)
+        except OSError as error:
+            message = f"{self._job.script} could not be started: {error}"
+            self._log.say(message)
+            return Ended(Why.SETUP_FAILED, message=message, started=False)
+        self._training = training
+        self._started = True
+        self._resumed = prepared.resumed is not None
+        self._deadline_at = self._world.clock.monotonic() + self._job.max_runtime_s
+        point = prepared.resumed.point if prepared.resumed is not None else None
+        data: dict[str, Any] = {
+            "started_at": iso(self._world.clock.now()),
+            "resumed_from": point.manifest_key if point else None,
+            "resumed_from_step": point.step if point else None,
+            "prepared_s": prepared_s,
+            "log_stream": self._job.log_stream,
+        }
+        try:
+            self._events.send(EventKind.TRAINING_STARTED, data)
+        except OSError as error:
+            self._log.say(f"the controller could not be told of the start: {error}")
+        return training
+
+    def _watch(self, training: Training) -> Exit:
+        with Worker("checkpoints", self._upload, CHECKPOINT_LOOK_S) as uploads:
+            self._workers = (*self._workers, uploads)
+            while (ended := training.poll()) is None:
+                self._obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
+                self._world.wait(LOOK_S)
+            training.kill()  # what it left behind in its group
+            if not uploads.stop(self._time_left_s()):
+                self._log.say("a checkpoint is still being uploaded; the time for it is over")
+        shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
+        self._log.say(f"the training ended with {shown}")
+        return ended
+
+    def _finish(self) -> None:
+        """Save what the training left: checkpoints and outputs."""
+        limit = self._world.clock.monotonic() + self._time_left_s()
+        while not self._uploader.finish() and self._world.clock.monotonic() < limit:
+            self._world.wait(FINISH_PAUSE_S)
+        self._report_progress()
+        self._upload_output()
+
+    # -- what goes on beside the training ----------------------------------------------------------------------------
+
+    def _look(self, *, hears_usr1: bool) -> Order:
+        for worker in self._workers:
+            worker.check()
+        requests = found(self._folder.requests)
+        if requests - self._seen:
+            self._heartbeat.note_contact()
+            if Request.NOTICE in requests - self._seen:
+                self._notices.told()
+            self._seen = requests
+        return decide(
+            Situation(
+                now=self._world.clock.monotonic(),
+                deadline_at=self._deadline_at,
+                silent_since=self._heartbeat.last_contact_at,
+                dead_man_s=self._job.dead_man_s,
+                save_limit_s=self._job.save_limit_s,
+                longest_upload_s=self._uploader.longest_upload_s,
+                hears_usr1=hears_usr1,
+                stop=Request.STOP in requests,
+                stop_now=Request.STOP_NOW in requests,
+                notice=self._notices.notice,
+                rebalance=self._notices.rebalance,
+                asked=self._asked,
+                leaving=self._leaving,
+            )
+        )
+
+    def _obey(self, order: Order, training: Training) -> None:
+        match order.act:
+            case Act.NOTHING:
+                return
+            case Act.SAVE:
+                assert order.alarm is not None
+                self._asked |= {order.alarm}
+                self._log.say("asking the training to save (SIGUSR1)")
+                training.send(Signals.SIGUSR1)
+            case Act.LEAVE:
+                self._log.say(f"asking the training to save and leave (SIGTERM): {order.why}")
+                self._leaving = Leaving(order.why or Why.STOP, self._world.clock.monotonic())
+                training.send(Signals.SIGTERM)
+            case Act.KILL:
+                self._log.say("ending the training (SIGKILL)")
+                self._leaving = self._leaving or Leaving(order.why or Why.STOP, self._world.clock.monotonic())
+                training.kill()
+
+    def _keep_in_touch(self) -> None:
+        self._heartbeat.step()
+        if self._world.clock.monotonic() >= self._progress_due_at:
+            self._report_progress()
+
+    def _upload(self) -> None:
+        if self._uploader.step():
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        self._progress_due_at = self._world.clock.monotonic() + PROGRESS_INTERVAL_S
+        data = self._progress.report()
+        if data is None:
+            return
+        try:
+            self._events.send(EventKind.PROGRESS, data)
+        except OSError as error:
+            self._log.say(f"the controller could not be told of the progress: {error}")
+
+    def _upload_output(self) -> None:
+        for path in sorted(self._folder.output.rglob("*")):
+            if not path.is_file():
+                continue
+            name = path.relative_to(self._folder.output).as_posix()
+            try:
+                self._world.store.put_file(f"{self._job.prefix}output/{name}", path)
+            except OSError as error:
+                self._log.say(f"output {name} could not be uploaded: {error}")
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _judge(self, ended: Exit, kills_before: int | None) -> Ended:
+        kills_after = self._world.memory_kills()
+        why = why_it_ended(
+            ended,
+            leaving=self._leaving,
+            is_warned=self._notices.notice is not None,
+            is_stopped=bool({Request.STOP, Request.STOP_NOW} & self._seen),
+            out_of_memory=kills_before is not None and kills_after is not None and kills_after > kills_before,
+            lacks_checkpoint=self._job.verify_checkpoints and self._uploader.newest is None and not self._resumed,
+        )
+        return Ended(why, ended, last_lines=self._log.last_lines())
+
+    def _fault(self, error: Exception) -> Ended:
+        """The agent itself failed: end the training, and say so."""
+        message = f"The agent failed: {type(error).__name__}: {error}"
+        self._log.say(message)
+        self._cancelled.set()
+        training = self._training
+        if training is None:
+            return Ended(Why.SETUP_FAILED, message=message, started=False)
+        training.send(Signals.SIGTERM)
+        limit = self._world.clock.monotonic() + self._time_left_s()
+        while training.poll() is None and self._world.clock.monotonic() < limit:
+            self._world.wait(LOOK_S)
+        training.kill()
+        self._uploader.finish()
+        # Not the user's fault, and worth another machine: the run is resumed from what was saved.
+        return Ended(Why.DEAD_MAN, message=message, last_lines=self._log.last_lines())
+
+    def _tell(self, ended: Ended) -> None:
+        if ended.exit is not None:
+            self._folder.exit_code.write_text(f"{ended.exit.shell_code}\n")
+            if ended.exit.code == 0 and ended.why is Why.EXITED:
+                self._folder.complete.write_text(f"{iso(self._world.clock.now())}\n")
+        if not self._shipper.flush():
+            ended = replace(ended, message=f"{ended.message} The log is not complete: {self._shipper.failure}".strip())
+        reporter = Reporter(
+            self._events, self._world.store, f"{self._job.prefix}final.json", self._world.clock, self._log.say
+        )
+        reporter.report(ended, self._world.wait)
+
+    def _time_left_s(self) -> float:
+        """How long saving may take from now on."""
+        now = self._world.clock.monotonic()
+        left_s = self._job.save_limit_s
+        if self._leaving is not None:
+            left_s = self._leaving.at + self._job.save_limit_s - now
+        notice = self._notices.notice
+        return max(0.0, left_s if notice is None else min(left_s, notice.ends_at - now))
+
+    def _power_off_in(self, ended: Ended) -> float:
+        """Seconds until the machine ends itself, if nobody else has by then."""
+        notice = self._notices.notice
+        if notice is not None:
+            # A spot machine that EC2 interrupts within its first hour is free of charge, one that ends itself is not
+            # (EC2 User Guide, "Billing for interrupted Spot Instances").
+            return max(0.0, notice.ends_at + POWER_OFF_DELAY_S - self._world.clock.monotonic())
+        return 0.0 if ended.why is Why.DEAD_MAN else POWER_OFF_GRACE_S

@@ -1,0 +1,87 @@
+"""Builds the agent's archive: the same bytes from the same sources, wherever it is built."""
+
+import gzip
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "requirements" / "agent.txt"
+
+OLDEST_PYTHON = "3.11"
+"""What the user data makes sure of on the machine."""
+
+SERVICES = ("events", "logs", "s3", "stepfunctions")
+"""Of botocore's 25 MB of service descriptions the agent needs these."""
+
+GENERAL_DATA = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+_LEFT_OUT_SUFFIXES = (".pyc",)
+_INSTALLERS_OWN = (".lock", "INSTALLER", "RECORD", "REQUESTED")
+"""What the installing tool writes: it differs from tool to tool, and nothing reads it."""
+
+_LEFT_OUT_FOLDERS = ("__pycache__", "bin")
+_WAITERS_AND_EXAMPLES = ("examples-1.json", "paginators-1.json", "paginators-1.sdk-extras.json", "waiters-2.json")
+
+
+def build_agent_archive(target: Path) -> None:
+    """Write `agent.tar.gz`: `bin/runctl-agent`, the agent below `lib/` and botocore beside it.
+
+    Names are sorted, times and owners fixed, so that its hash, which the machine checks, says what is in it.
+    Raises subprocess.CalledProcessError when the packages cannot be had.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        packages = Path(folder)
+        _install(packages)
+        files = {f"lib/{path.relative_to(packages).as_posix()}": path for path in _needed(packages)}
+        agent = ROOT / "runctl" / "agent"
+        files["lib/runctl/__init__.py"] = ROOT / "runctl" / "__init__.py"
+        files |= {f"lib/runctl/agent/{path.name}": path for path in agent.glob("*.py") if path.name != "bootstrap.py"}
+        files["bin/runctl-agent"] = agent / "bin" / "runctl-agent"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(_pack(files))
+
+
+def _install(packages: Path) -> None:
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(packages)),
+            *("--python-version", OLDEST_PYTHON, "--only-binary", ":all:", "--no-deps"),
+            *("--require-hashes", "--requirement", str(REQUIREMENTS)),
+        ],
+        check=True,
+    )
+
+
+def _needed(packages: Path) -> list[Path]:
+    data = packages / "botocore" / "data"
+    needed: list[Path] = []
+    for path in packages.rglob("*"):
+        relative = path.relative_to(packages)
+        if not path.is_file() or path.suffix in _LEFT_OUT_SUFFIXES or path.name in _INSTALLERS_OWN:
+            continue
+        if any(part in _LEFT_OUT_FOLDERS for part in relative.parts[:-1]):
+            continue
+        if path.is_relative_to(data):
+            first = path.relative_to(data).parts[0]
+            if first not in (*SERVICES, *GENERAL_DATA) or path.name.removesuffix(".gz") in _WAITERS_AND_EXAMPLES:
+                continue
+        needed.append(path)
+    return needed
+
+
+def _pack(files: dict[str, Path]) -> bytes:
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name in sorted(files):
+            content = files[name].read_bytes()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            member.mode = 0o755 if name.startswith("bin/") else 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
