@@ -1,6 +1,8 @@
 """How boto3's clients are made: retries, timeouts, signatures. Sessions are passed in; nothing global is kept."""
 
-from typing import Final
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 from botocore.config import Config
 
@@ -20,3 +22,29 @@ accepted for buckets with SSE-KMS and has no end of its own (S3 API Reference, "
 
 LAMBDA_CONFIG: Final = CONFIG.merge(Config(read_timeout=70))
 """A synchronous invocation answers when the function has ended: more than the functions' timeout, 60 s."""
+
+
+class ClientMaker(Protocol):
+    """A boto3 session, as far as we use it. Whoever asks for a client says its type: boto3 cannot."""
+
+    def client(self, service_name: Any, *, config: Config | None = None) -> Any:
+        """Make a client of a service."""
+        ...
+
+
+class LazyClient:
+    """Stands for a client that is made when something of it is first asked for.
+
+    A function is given all ports that its step may need, and most invocations need two of them. Making a client costs
+    tens of milliseconds, of EC2 and its large model more.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    @cached_property
+    def _made(self) -> Any:
+        return self._make()

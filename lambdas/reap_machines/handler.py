@@ -1,0 +1,32 @@
+"""The regular look for what nobody owns."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from runctl.controller.deployment import Deployment
+from runctl.controller.reap_machines import reap_machines
+from runctl.model.names import Function
+
+logger = Logger(service=Function.REAP_MACHINES)
+deployment = cache(Deployment.from_environment)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """List machines without a run, and conclude runs that nothing else will conclude."""
+    deployed = deployment()
+    answer = reap_machines(
+        runs=deployed.runs,
+        machines=deployed.machines,
+        executions=deployed.executions,
+        bucket=deployed.bucket,
+        schedules=deployed.schedules,
+        notifications=deployed.notifications,
+        metrics=deployed.metrics,
+        now=deployed.now,
+    )
+    logger.info("machines looked through", extra={"answer": answer})
+    return answer

@@ -1,0 +1,23 @@
+"""The regular look at what open runs cost."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from runctl.controller.deployment import Deployment
+from runctl.controller.watch_costs import watch_costs
+from runctl.model.names import Function
+
+logger = Logger(service=Function.WATCH_COSTS)
+deployment = cache(Deployment.from_environment)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Put what all open runs cost as metrics."""
+    deployed = deployment()
+    answer = watch_costs(runs=deployed.runs, prices=deployed.prices, metrics=deployed.metrics, now=deployed.now)
+    logger.info("costs watched", extra={"answer": answer})
+    return answer
