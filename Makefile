@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test check format lock clean
+.PHONY: help setup assembly demo test bench check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ demo: assembly ## Train, interrupt, resume, compare: the main job on the local t
 
 test: assembly ## Everything that CI runs
 	$(BIN)/python -m pytest
+
+bench: assembly ## Measure the local target: first line of a training, memory, what a longer training costs
+	$(BIN)/python -m benchmarks
 
 check: $(READY) ## Style, types and import rules, in seconds
 	$(BIN)/ruff format --check .

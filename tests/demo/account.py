@@ -1,5 +1,6 @@
 """Looking behind the command line, into the account: the execution's history and the bucket."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -44,3 +45,38 @@ class Account:
         found = [item["Key"] for page in pages for item in page.get("Contents", [])]
         matching = sorted(key for key in found if key.endswith(f"/output/{name}"))
         return cast("bytes", s3.get_object(Bucket=bucket, Key=matching[-1])["Body"].read()) if matching else None
+
+    def invocations(self) -> Counter[str]:
+        """Count how often each function was invoked so far, by the line that Lambda itself writes to its log."""
+        logs = self.client("logs")
+        found: Counter[str] = Counter()
+        groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/")
+        for name in [group["logGroupName"] for page in groups for group in page["logGroups"]]:
+            pages = logs.get_paginator("filter_log_events").paginate(
+                logGroupName=name, filterPattern='"START RequestId"'
+            )
+            events = [event["message"] for page in pages for event in page["events"]]
+            found[name.rpartition("/")[2]] = sum(message.startswith("START RequestId") for message in events)
+        return found
+
+    def writes(self, run_id: str) -> dict[str, int]:
+        """Count the writes to a run's items: every write of a run or an attempt adds one to its `version`, and a
+        timeline event is written once."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.output(Output.RUNS_TABLE),
+                KeyConditionExpression="pk = :run",
+                ExpressionAttributeValues={":run": {"S": keys.run_partition(RunId(run_id))}},
+                ConsistentRead=True,
+            )
+        )
+        found = {"run": 0, "attempts": 0, "events": 0}
+        for item in (item for page in pages for item in page["Items"]):
+            kind = item["sk"]["S"].partition("#")[0]
+            if kind == "EVENT":
+                found["events"] += 1
+            else:
+                found["run" if kind == keys.META_SORT_KEY else "attempts"] += int(item["version"]["N"])
+        return found
