@@ -9,13 +9,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 class Model(BaseModel):
     """A frozen value. Unknown fields are refused, so that a misspelt name is an error and not a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class WireModel(BaseModel):
     """A frozen value that comes from outside: unknown fields are ignored, for the sender may be newer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 def _to_utc(value: datetime) -> datetime:
