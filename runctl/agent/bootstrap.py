@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tarfile
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -44,6 +43,8 @@ TRIES = 20
 TIMEOUT_S = 10
 
 Found = TypeVar("Found")
+Credentials = tuple[str, str, str]
+"""Access key, secret key, session token."""
 
 
 def say(text: str) -> None:
@@ -79,7 +80,7 @@ def imds(path: str) -> str:
         return answer.read().decode()
 
 
-def role_credentials() -> tuple[str, str, str]:
+def role_credentials() -> Credentials:
     """Read the credentials of the machine's role."""
     role = imds("iam/security-credentials/").split()[0]
     found = json.loads(imds("iam/security-credentials/" + role))
