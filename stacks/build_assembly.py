@@ -5,11 +5,9 @@
 
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import runctl
+from stacks.agent_archive import build_agent_archive
 from stacks.assembly import dependencies
 from stacks.assembly.inputs import hash_of_inputs
 from stacks.assembly.lambda_archive import build_lambda_archive
@@ -118,17 +117,8 @@ def build_assets() -> Assets:
         with _unfinished(target) as path:
             build_lambda_archive(path, REPOSITORY, LAMBDA_REQUIREMENTS, built_for, KEPT)
     with _unfinished(agent) as path:
-        _build_agent_archive(path)
+        build_agent_archive(path)
     return Assets(Asset(functions, ".zip", functions_here), Asset(agent, ".gz"))
-
-
-def _build_agent_archive(target: Path) -> None:
-    """Call the agent's own build, once its file is there; until then the archive is empty, and that is said."""
-    if importlib.util.find_spec("stacks.agent_archive") is None:
-        _say("stacks/agent_archive.py is not there yet: the agent's archive is empty")
-        with tarfile.open(target, "w:gz"):
-            return
-    importlib.import_module("stacks.agent_archive").build_agent_archive(target)
 
 
 def synthesize(keys: AssetKeys) -> bytes:

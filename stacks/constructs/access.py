@@ -244,7 +244,6 @@ def _set_schedules(resources: Resources) -> list[iam.PolicyStatement]:
         allow(
             "scheduler:CreateSchedule",
             "scheduler:UpdateSchedule",
-            "scheduler:GetSchedule",
             on=resources.names.schedule_arns,
         ),
         allow(
@@ -274,7 +273,7 @@ def _put_metrics(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def _know_prices(_: Resources) -> list[iam.PolicyStatement]:
-    return [allow("ec2:DescribeSpotPriceHistory", "pricing:GetProducts", on="*")]
+    return [allow("ec2:DescribeSpotPriceHistory", on="*")]
 
 
 def _ask_executions(resources: Resources) -> list[iam.PolicyStatement]:

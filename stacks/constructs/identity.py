@@ -45,6 +45,16 @@ class Names:
         return self._arn("lambda", "function", self.function(function), ArnFormat.COLON_RESOURCE_NAME)
 
     @property
+    def machine_log_group(self) -> str:
+        """Log group of the trainings, one stream an attempt."""
+        return f"/{Aws.STACK_NAME}/machines"
+
+    @property
+    def metric_namespace(self) -> str:
+        """Namespace of our own metrics, which carry no dimension."""
+        return Aws.STACK_NAME
+
+    @property
     def schedule_group(self) -> str:
         """Group of the one-time schedules."""
         return f"{Aws.STACK_NAME}-runs"

@@ -1,0 +1,30 @@
+"""The topic that runs and alarms are told on, and the address that hears it."""
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from stacks.constructs.parameters import Parameters
+
+
+class Notifications(Construct):
+    """One topic, TLS only. The subscription of an address must be confirmed by its owner."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, parameters: Parameters) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        # A topic with a policy of its own has lost the default one, by which alarms of the account may publish.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        email = sns.CfnSubscription(
+            self, "Email", topic_arn=self.topic.topic_arn, protocol="email", endpoint=parameters.notify_email
+        )
+        email.cfn_options.condition = parameters.has_email
