@@ -11,8 +11,6 @@ from typing import Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
@@ -21,6 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
 
 from runctl.errors import (
     AwsError,
@@ -86,7 +85,7 @@ def aws_errors() -> Generator[None]:
         raise CredentialsError(str(error), hint=_HINT_OF_CLASS[CredentialsError]) from error
     except (NoRegionError, ProfileNotFound) as error:
         raise ConfigurationError(str(error), hint="Set AWS_REGION, or a profile that has a region.") from error
-    except (EndpointConnectionError, ConnectionClosedError, HTTPClientError) as error:
+    except (BotocoreConnectionError, HTTPClientError) as error:
         raise AwsUnavailable(str(error), hint=_HINT_OF_CLASS[AwsUnavailable], aws_code=type(error).__name__) from error
     except BotoCoreError as error:
         raise AwsError(str(error), aws_code=type(error).__name__) from error
