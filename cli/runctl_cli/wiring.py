@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from runctl_cli.settings import Configuration
 
 
+_UP_HINT = "Deploy it with: runctl local up"
+
+
 class ClientPort(Protocol):
     """`runctl.client.client.Client`, as the commands use it."""
 
@@ -112,15 +115,14 @@ class Wiring:
 
     def client(self, configuration: "Configuration") -> ClientPort:
         """Make the client of the target's deployment. Raises CredentialsError, NotDeployedError, …"""
-        from runctl.client.connect import connect
-
         from runctl.client.client import Client
+        from runctl.client.connect import connect
         from runctl_cli.settings import Target
 
         settings = configuration.settings
         project = settings.project.name or configuration.folder.name
         if settings.target is Target.LOCAL:
-            deployment = connect(environment=self.local_cloud(configuration).environment())
+            deployment = connect(environment=self.local_cloud(configuration).environment(), hint=_UP_HINT)
         else:
             deployment = connect(profile=settings.aws.profile, region=settings.aws.region)
         return Client(deployment, project=project)

@@ -4,7 +4,6 @@ Every method raises errors of `runctl.errors` only.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -100,15 +99,45 @@ class TrainingLogs(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Deployment:
+class Deployment(Protocol):
     """A deployed stack as the client reaches it."""
 
-    place: Place
-    runs: RunTable
-    executions: Executions
-    code: CodeStore
-    stopper: Stopper
-    machine_types: MachineTypes
-    prices: Prices
-    logs: TrainingLogs
+    @property
+    def place(self) -> Place:
+        """Account and Region."""
+        ...
+
+    @property
+    def runs(self) -> RunTable:
+        """The runs table."""
+        ...
+
+    @property
+    def executions(self) -> Executions:
+        """Step Functions."""
+        ...
+
+    @property
+    def code(self) -> CodeStore:
+        """The bucket's archives."""
+        ...
+
+    @property
+    def stopper(self) -> Stopper:
+        """The function `stop_run`."""
+        ...
+
+    @property
+    def machine_types(self) -> MachineTypes:
+        """EC2's catalogue."""
+        ...
+
+    @property
+    def prices(self) -> Prices:
+        """What machines cost."""
+        ...
+
+    @property
+    def logs(self) -> TrainingLogs:
+        """What trainings printed."""
+        ...

@@ -1,6 +1,5 @@
 """`runctl train`: what is launched, what is asked first, what is answered."""
 
-
 from tests.cli.command_line import CommandLine
 
 

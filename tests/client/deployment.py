@@ -9,7 +9,6 @@ from typing import Any
 
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
-from runctl.client.deployment import Deployment
 from runctl.client.place import Place
 from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model.attempt import Attempt
@@ -166,18 +165,20 @@ class MemoryDeployment:
     def client(self, project: str = "vision", **arguments: Any) -> Client:
         """Make a client that neither waits nor looks at the clock."""
         return Client(
-            Deployment(
-                place=Place(STATE_MACHINE, self.has_console),
-                runs=self.runs,
-                executions=self.executions,
-                code=self.code,
-                stopper=self.stopper,
-                machine_types=self.catalogue,
-                prices=self.catalogue,
-                logs=self.logs,
-            ),
-            **{"user": "ada", "project": project, "now": lambda: NOW, "sleep": self.slept_s.append, **arguments},
+            self, **{"user": "ada", "project": project, "now": lambda: NOW, "sleep": self.slept_s.append, **arguments}
         )
+
+    @property
+    def place(self) -> Place:
+        return Place(STATE_MACHINE, self.has_console)
+
+    @property
+    def machine_types(self) -> MemoryCatalogue:
+        return self.catalogue
+
+    @property
+    def prices(self) -> MemoryCatalogue:
+        return self.catalogue
 
     def add(self, run: Run, *attempts: Attempt) -> Run:
         """Put a run into the table."""
