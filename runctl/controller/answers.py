@@ -14,16 +14,21 @@ def answer_waiting(run_id: RunId, number: AttemptNumber, *, runs: RunStore, toke
     afterwards, so that the last of them finds all the others.
     """
     run, attempt = runs.run(run_id), runs.attempt(run_id, number)
-    if run is None or attempt is None or not is_current(run, attempt):
+    return run is not None and attempt is not None and answer(run, attempt, tokens=tokens)
+
+
+def answer(run: Run, attempt: Attempt, *, tokens: TaskTokens) -> bool:
+    """Answer by what has just been read. A token that is spent, timed out or unknown is fine."""
+    if not is_current(run, attempt):
         return False
     wait = Wait.TRAIN if Wait.TRAIN in attempt.tokens else Wait.READY
     token = attempt.tokens.get(wait)
-    answer = outcome(wait, attempt, run.stop_request)
-    if token is None or answer is None:
+    found = outcome(wait, attempt, run.stop_request)
+    if token is None or found is None:
         return False
-    if isinstance(answer, Fail):
-        return tokens.fail(token, answer.error, answer.cause)
-    return tokens.succeed(token, answer.output)
+    if isinstance(found, Fail):
+        return tokens.fail(token, found.error, found.cause)
+    return tokens.succeed(token, found.output)
 
 
 def is_current(run: Run, attempt: Attempt) -> bool:

@@ -1,13 +1,191 @@
 """Decide what next: gather the evidence, end the attempt with one reason, and launch, wait or conclude."""
 
-from typing import Any
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from runctl.controller.admit_run import SECRET_BYTES
+from runctl.controller.departures import end_machine, is_ours
+from runctl.controller.evidence import end_attempt, look_again, stored_ending
+from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore
-from runctl.model.decision import StepState
+from runctl.controller.timeline import event_of_attempt
+from runctl.errors import MachineStillAlive
+from runctl.model.attempt import Attempt, FactKind
+from runctl.model.decision import Action, Decision, StepState
+from runctl.model.ids import AttemptNumber
+from runctl.model.machine import MachineState, MachineView
+from runctl.model.run import Run
+from runctl.model.status import Reason, RunStatus
+from runctl.model.timeline import TimelineKind
+from runctl.policy import recovery, refusals, sentences
+from runctl.policy.endings import HEARTBEAT_TIMEOUT, TIMEOUT, Ending, Evidence, classify
+from runctl.policy.resume import attempts_with_progress
+
+_VISIBLE_AFTER: Final = timedelta(seconds=60)
+"""A new instance may be invisible for a short while; one that EC2 does not know after this is gone (EC2 API
+Reference, "Eventual consistency in the Amazon EC2 API")."""
 
 
 def decide_next(
-    state: StepState, *, runs: RunStore, machines: Machines, commands: Commands, bucket: Bucket, now: Clock
+    state: StepState,
+    *,
+    runs: RunStore,
+    machines: Machines,
+    commands: Commands,
+    bucket: Bucket,
+    now: Clock,
 ) -> dict[str, Any]:
-    """Decide what next: gather the evidence, end the attempt with one reason, and launch, wait or conclude."""
-    raise NotImplementedError
+    """Decide what follows the end of the current attempt; a repeated invocation answers the same.
+
+    Raises MachineStillAlive while EC2 does not say that the old machine is going and another is to be launched.
+    """
+    run = load_run(runs, state.run_id)
+    number = state.current_attempt
+    if run.status.is_terminal:
+        return _answer(Action.CONCLUDE, number, run.reason or Reason.CONTROLLER, run.message)
+    at = now()
+    attempt = runs.attempt(run.run_id, number)
+    if attempt is None:
+        return _before_any_attempt(run, state, at)
+    if run.attempt > number:
+        return _answer(Action.LAUNCH, run.attempt, attempt.reason or Reason.CONTROLLER, attempt.evidence)
+    attempt, view = look_again(attempt, runs=runs, machines=machines, bucket=bucket, at=at)
+    ending = stored_ending(attempt) or classify(
+        Evidence(
+            attempt=attempt,
+            stop_request=run.stop_request,
+            failure=state.error,
+            machine_state=None if view is None else view.state,
+            online=_ask_ssm(state, attempt, commands),
+        )
+    )
+    situation = _situation(run, attempt, ending, runs=runs, machines=machines, bucket=bucket)
+    decision = recovery.decide(situation, at)
+    needs_new_attempt = decision.action is Action.LAUNCH or (
+        decision.action is Action.WAIT and attempt.instance_id is not None
+    )
+    if decision.action is Action.CONCLUDE or needs_new_attempt:
+        attempt = end_attempt(runs, run.run_id, number, ending, at)
+    if needs_new_attempt:
+        _make_sure_it_is_going(run, attempt, runs=runs, machines=machines, at=at)
+        run = _begin_next(run, attempt, decision, runs=runs, at=at)
+        number = run.attempt
+    elif decision.action is Action.WAIT:
+        _write_wait(run, attempt, decision, runs=runs, at=at)
+    wait_s = int(decision.delay // timedelta(seconds=1))
+    return _answer(decision.action, number, decision.reason, decision.text, wait_s)
+
+
+def _answer(action: Action, number: AttemptNumber, reason: Reason, text: str, wait_s: int = 0) -> dict[str, Any]:
+    decision = Decision(action=action, attempt=number, reason=reason, wait_s=wait_s, text=text)
+    return decision.model_dump(mode="json")
+
+
+def _before_any_attempt(run: Run, state: StepState, at: datetime) -> dict[str, Any]:
+    """`Admit run` failed: an attempt that never came to be has no facts, only the error."""
+    nobody = Attempt(run_id=run.run_id, number=state.current_attempt, created_at=at, secret="")
+    ending = classify(Evidence(attempt=nobody, stop_request=run.stop_request, failure=state.error))
+    reason = ending.reason if run.stop_request is None else run.stop_request.reason
+    return _answer(Action.CONCLUDE, state.current_attempt, reason, ending.text)
+
+
+def _ask_ssm(state: StepState, attempt: Attempt, commands: Commands) -> bool | None:
+    """Ask SSM about a machine that is silent; otherwise its answer explains nothing."""
+    if state.error is None or state.error.Error not in (HEARTBEAT_TIMEOUT, TIMEOUT) or attempt.instance_id is None:
+        return None
+    return commands.is_online(attempt.instance_id)
+
+
+def _situation(
+    run: Run, attempt: Attempt, ending: Ending, *, runs: RunStore, machines: Machines, bucket: Bucket
+) -> recovery.Situation:
+    """Read what the decision rests on, and nothing that it does not ask for."""
+    earlier = () if attempt.number == 1 else tuple(a for a in runs.attempts(run.run_id) if a.number < attempt.number)
+    attempts = (*earlier, attempt)
+    progressed: frozenset[AttemptNumber] = frozenset()
+    if ending.reason in recovery.LAUNCH_AGAIN and any(FactKind.STARTED in each.facts for each in attempts):
+        progressed = attempts_with_progress(bucket.manifests(run.run_id))
+    refused = () if attempt.launch is None else refusals.refusal_sentences(attempt.launch.errors)
+    return recovery.Situation(
+        run=run,
+        attempts=attempts,
+        ending=ending,
+        progressed=progressed,
+        refusals=refused,
+        own_machine_going=ending.reason is Reason.QUOTA and _holds_quota(earlier, machines),
+    )
+
+
+def _holds_quota(earlier: tuple[Attempt, ...], machines: Machines) -> bool:
+    """Whether the last machine of this run is not yet terminated; until then it counts against the quota."""
+    last = next((attempt for attempt in reversed(earlier) if attempt.instance_id is not None), None)
+    if last is None or last.instance_id is None:
+        return False
+    view = machines.machine(last.instance_id)
+    return view is not None and view.state is not MachineState.TERMINATED
+
+
+def _make_sure_it_is_going(run: Run, attempt: Attempt, *, runs: RunStore, machines: Machines, at: datetime) -> None:
+    """No other machine may train before this one cannot any more: EC2 says that it is going, or its agent reported the
+    training's end.
+
+    A warned machine that has reported its end is left to EC2, which does not charge for a spot machine that it
+    interrupts in its first hour (docs/adr/0005).
+    """
+    if attempt.instance_id is None or not is_ours(run, attempt) or FactKind.GONE in attempt.facts:
+        return
+    if attempt.is_draining and FactKind.ENDED in attempt.facts:
+        return
+    view = end_machine(run, attempt, runs=runs, machines=machines, at=at)
+    if not _is_going(view, attempt, at):
+        raise MachineStillAlive(f"EC2 does not yet say that the {sentences.machine(attempt)} is going.")
+
+
+def _is_going(view: MachineView | None, attempt: Attempt, at: datetime) -> bool:
+    if view is not None:
+        return view.state.is_going
+    return attempt.launched_at is None or at - attempt.launched_at > _VISIBLE_AFTER
+
+
+def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *, runs: RunStore, at: datetime) -> Run:
+    """Write the next attempt and point the run to it."""
+    attempt = Attempt(
+        run_id=run.run_id,
+        number=AttemptNumber(ended.number + 1),
+        created_at=at,
+        secret=secrets.token_hex(SECRET_BYTES),
+    )
+    recovering = run.model_copy(
+        update={
+            "status": RunStatus.RECOVERING,
+            "attempt": attempt.number,
+            "message": decision.text,
+            "capacity_wait": decision.capacity_wait,
+            "updated_at": at,
+        }
+    )
+    event = event_of_attempt(
+        attempt, TimelineKind.RECOVERING, at, decision.text, data={"reason": decision.reason.value}
+    )
+    return runs.begin_attempt(recovering, attempt, [event])
+
+
+def _write_wait(
+    run: Run, attempt: Attempt, decision: recovery.RecoveryDecision, *, runs: RunStore, at: datetime
+) -> None:
+    """Write that the run waits, until when, and what AWS answered."""
+    waiting = run.model_copy(
+        update={"message": decision.text, "capacity_wait": decision.capacity_wait, "updated_at": at}
+    )
+    wait = decision.capacity_wait
+    tries = 0 if wait is None else wait.tries
+    event = event_of_attempt(
+        attempt,
+        TimelineKind.WAITING_FOR_CAPACITY,
+        at,
+        decision.text,
+        detail=f"{tries:04d}",
+        data={"refusals": [] if wait is None else list(wait.refusals), "tell": decision.tell},
+    )
+    runs.save_run(waiting, [event])

@@ -15,11 +15,12 @@ from runctl.policy import sentences
 from runctl.policy.facts import Departure
 
 
-def record_departure(runs: RunStore, attempt: Attempt, departure: Departure, at: datetime) -> bool:
+def record_departure(
+    runs: RunStore, attempt: Attempt, departure: Departure, at: datetime, *, told_at: datetime | None = None
+) -> bool:
     """Write that a machine is going, and when charging ended; tells whether it was news."""
-    event = event_of_attempt(
-        attempt, TimelineKind.MACHINE_GONE, at, sentences.departed(attempt, departure), data=departure.data
-    )
+    text = sentences.departed(attempt, departure)
+    event = event_of_attempt(attempt, TimelineKind.MACHINE_GONE, told_at or at, text, data=departure.data)
     fact = Fact(at=at, data=departure.data)
     is_news = runs.record_fact(attempt.run_id, attempt.number, FactKind.GONE, fact, event)
     until_written(lambda: _close_charging(runs, attempt.run_id, attempt.number, at))

@@ -1,7 +1,16 @@
 """Observe the agent: its events become facts, figures and checkpoints, once they are verified."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from runctl.controller.answers import is_current
+from runctl.controller.conclusion import Concluding
+from runctl.controller.evidence import record_end
+from runctl.controller.loading import load_attempt, load_run
+from runctl.controller.moves import move
 from runctl.controller.ports import (
     Bucket,
     Clock,
@@ -13,7 +22,28 @@ from runctl.controller.ports import (
     Schedules,
     TaskTokens,
 )
+from runctl.controller.reaction import react
+from runctl.controller.ready import record_ready
+from runctl.controller.stale import until_written
+from runctl.controller.timeline import event_of_attempt
+from runctl.model import keys
+from runctl.model.agent_event import (
+    AgentEvent,
+    AgentEventKind,
+    CheckpointSaved,
+    ProgressReport,
+    TrainingEnded,
+    TrainingStarted,
+    is_authentic,
+)
+from runctl.model.attempt import Attempt, Fact, FactKind
+from runctl.model.base import UtcDatetime
+from runctl.model.names import Metric
+from runctl.model.run import CheckpointRef, Progress, Run
 from runctl.model.service_events import BusEvent
+from runctl.model.status import RunStatus
+from runctl.model.timeline import TimelineKind
+from runctl.policy import sentences
 
 
 def observe_agent(
@@ -29,5 +59,153 @@ def observe_agent(
     metrics: Metrics,
     now: Clock,
 ) -> dict[str, Any]:
-    """Observe the agent: its events become facts, figures and checkpoints, once they are verified."""
-    raise NotImplementedError
+    """Write what a machine of ours says. What cannot be verified is dropped and counted."""
+    try:
+        said = AgentEvent.model_validate(event.detail)
+        seen = _Said(said, _TIME.validate_python(said.time), _read_data(said))
+    except ValidationError as error:
+        metrics.put(Metric.UNVERIFIED_EVENTS, 1)
+        return {"outcome": "unverified", "problems": error.error_count()}
+    speaker = _speaker(said, event, runs)
+    if speaker is None:
+        metrics.put(Metric.UNVERIFIED_EVENTS, 1)
+        return {"outcome": "unverified"}
+    _observe(seen, *speaker, runs=runs, commands=commands, at=now())
+    ports = Concluding(runs, machines, bucket, schedules, notifications, now)
+    outcome = "nothing"
+    if said.kind in (AgentEventKind.MACHINE_READY, AgentEventKind.TRAINING_ENDED):
+        outcome = react(said.run_id, said.attempt, tokens=tokens, ports=ports)
+    return {"run_id": said.run_id, "attempt": said.attempt, "kind": said.kind.value, "outcome": outcome}
+
+
+_TIME: TypeAdapter[datetime] = TypeAdapter(UtcDatetime)
+
+_Data = TrainingStarted | ProgressReport | CheckpointSaved | TrainingEnded | None
+
+
+@dataclass(frozen=True)
+class _Said:
+    """An agent's event that makes sense. The time is the machine's own: EventBridge's has whole seconds only."""
+
+    event: AgentEvent
+    time: datetime
+    data: _Data
+
+
+def _read_data(said: AgentEvent) -> _Data:
+    match said.kind:
+        case AgentEventKind.MACHINE_READY:
+            return None
+        case AgentEventKind.TRAINING_STARTED:
+            return TrainingStarted.model_validate(said.data)
+        case AgentEventKind.PROGRESS:
+            return ProgressReport.model_validate(said.data)
+        case AgentEventKind.CHECKPOINT_SAVED:
+            return CheckpointSaved.model_validate(said.data)
+        case AgentEventKind.TRAINING_ENDED:
+            return TrainingEnded.model_validate(said.data)
+
+
+def _speaker(said: AgentEvent, event: BusEvent, runs: RunStore) -> tuple[Run, Attempt] | None:
+    """Find whom the event speaks for, if it may: the attempt's machine, with the attempt's signature.
+
+    `Machine Ready` is not signed, for the machine knows no secret yet; it is a hint only, and SSM is asked.
+    """
+    attempt = runs.attempt(said.run_id, said.attempt)
+    if attempt is None:
+        return None
+    if said.kind is AgentEventKind.MACHINE_READY and attempt.instance_id is None:
+        # Faster than the launch's answer was stored: it announces itself again, and `Wait for SSM` looks by itself.
+        run = runs.run(said.run_id)
+        return None if run is None else (run, attempt)
+    if attempt.instance_id != said.instance_id:
+        return None
+    if said.kind is not AgentEventKind.MACHINE_READY and not is_authentic(event.detail, attempt.secret):
+        return None
+    run = runs.run(said.run_id)
+    return None if run is None else (run, attempt)
+
+
+def _observe(seen: _Said, run: Run, attempt: Attempt, *, runs: RunStore, commands: Commands, at: datetime) -> None:
+    match seen.data:
+        case None:
+            _ready(attempt, runs=runs, commands=commands, at=at)
+        case TrainingStarted():
+            _started(seen.data, seen.time, run, attempt, runs=runs, at=at)
+        case ProgressReport():
+            if is_current(run, attempt):
+                runs.record_progress(run.run_id, Progress(**seen.data.model_dump()))
+        case CheckpointSaved():
+            _saved(seen.data, attempt, runs=runs)
+        case TrainingEnded():
+            kind = TimelineKind.TRAINING_ENDED if is_current(run, attempt) else TimelineKind.LATE_EVIDENCE
+            record_end(runs, attempt, seen.data, seen.time, kind=kind)
+
+
+def _ready(attempt: Attempt, *, runs: RunStore, commands: Commands, at: datetime) -> None:
+    """Ask SSM itself. While it says no nothing is written: the machine announces itself again in ten seconds."""
+    if attempt.instance_id is None or FactKind.READY in attempt.facts:
+        return
+    if commands.is_online(attempt.instance_id):
+        record_ready(runs, attempt, at)
+
+
+def _started(
+    started: TrainingStarted, time: datetime, run: Run, attempt: Attempt, *, runs: RunStore, at: datetime
+) -> None:
+    resumed = started.resumed_from is not None
+    where = "" if started.resumed_from_step is None else f" at step {started.resumed_from_step}"
+    text = (
+        f"The training resumed{where} on the {sentences.machine(attempt)}."
+        if resumed
+        else f"The training started on the {sentences.machine(attempt)}."
+    )
+    current = is_current(run, attempt)
+    kind = TimelineKind.TRAINING_STARTED if current else TimelineKind.LATE_EVIDENCE
+    data = started.model_dump(mode="json")
+    timeline = event_of_attempt(
+        attempt,
+        kind,
+        time,
+        text,
+        detail="" if current else FactKind.STARTED.value,
+        data={"resumed_from_step": started.resumed_from_step, "prepared_s": started.prepared_s},
+    )
+    runs.record_fact(run.run_id, attempt.number, FactKind.STARTED, Fact(at=time, data=data), timeline)
+    until_written(lambda: _keep_resume_point(runs, attempt, started))
+    until_written(lambda: _move_to_running(runs, attempt, text, at))
+
+
+def _keep_resume_point(runs: RunStore, attempt: Attempt, started: TrainingStarted) -> None:
+    read = load_attempt(runs, attempt.run_id, attempt.number)
+    if started.resumed_from is not None and read.resumed_from is None:
+        update = {"resumed_from": started.resumed_from, "resumed_from_step": started.resumed_from_step}
+        runs.save_attempt(read.model_copy(update=update))
+
+
+def _move_to_running(runs: RunStore, attempt: Attempt, text: str, at: datetime) -> None:
+    run, read = load_run(runs, attempt.run_id), load_attempt(runs, attempt.run_id, attempt.number)
+    if is_current(run, read) and FactKind.ENDED not in read.facts and run.status is RunStatus.PREPARING:
+        move(runs, run, RunStatus.RUNNING, text, at)
+
+
+def _saved(saved: CheckpointSaved, attempt: Attempt, *, runs: RunStore) -> None:
+    """Keep a checkpoint that lies where this attempt may write. The store refuses one of an attempt that is not
+    current, or that is not newer."""
+    if not saved.manifest_key.startswith(f"{keys.attempts_prefix(attempt.run_id)}{attempt.number:04d}/"):
+        return
+    reference = CheckpointRef(
+        name=saved.name,
+        step=saved.step,
+        manifest_key=saved.manifest_key,
+        bytes=saved.bytes,
+        saved_at=saved.saved_at,
+        attempt=attempt.number,
+    )
+    step = f" of step {saved.step}" if saved.step is not None else ""
+    text = f"The checkpoint {saved.name}{step} is in the bucket ({saved.bytes} bytes, {saved.files} files)."
+    data = {"name": saved.name, "step": saved.step, "bytes": saved.bytes}
+    timeline = event_of_attempt(
+        attempt, TimelineKind.CHECKPOINT_SAVED, saved.saved_at, text, detail=saved.name, data=data
+    )
+    runs.record_checkpoint(attempt.run_id, reference, timeline)

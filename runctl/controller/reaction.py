@@ -1,6 +1,6 @@
 """What follows a new fact: the waiting state is answered, or a run that no state waits for is concluded."""
 
-from runctl.controller.answers import answer_waiting, is_current
+from runctl.controller.answers import answer
 from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.ports import TaskTokens
 from runctl.model.attempt import Attempt, FactKind
@@ -17,9 +17,7 @@ def react(run_id: RunId, number: AttemptNumber, *, tokens: TaskTokens, ports: Co
             return "nothing"
         conclude(run_id, ports)
         return "concluded"
-    if not is_current(run, attempt):
-        return "nothing"
-    return "woken" if answer_waiting(run_id, number, runs=ports.runs, tokens=tokens) else "nothing"
+    return "woken" if answer(run, attempt, tokens=tokens) else "nothing"
 
 
 def is_settled(attempt: Attempt) -> bool:

@@ -1,11 +1,31 @@
 """Start the training: choose what to resume from, write the hand-off, keep the token, send the command once."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
+from runctl.controller.agent_commands import send_start, send_stop
+from runctl.controller.answers import answer_waiting
+from runctl.controller.departures import record_departure
+from runctl.controller.loading import load_attempt, load_open_run
+from runctl.controller.moves import move
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore, TaskTokens
 from runctl.controller.settings import ControllerSettings
+from runctl.controller.stale import until_written
+from runctl.controller.timeline import event_of_attempt
+from runctl.errors import ConfigurationError, StopRequested
+from runctl.model import keys
+from runctl.model.attempt import Attempt, Wait
+from runctl.model.checkpoint import Manifest
 from runctl.model.decision import StepState
-from runctl.model.ids import TaskToken
+from runctl.model.ids import InstanceId, TaskToken
+from runctl.model.job import AgentJob, ResumePoint
+from runctl.model.run import Run
+from runctl.model.status import RunStatus
+from runctl.model.timeline import TimelineKind
+from runctl.policy import sentences
+from runctl.policy.facts import Departure
+from runctl.policy.resume import RESUME_POINTS, resume_points
+from runctl.policy.runtime import runtime_left
 
 
 def start_training(
@@ -20,5 +40,120 @@ def start_training(
     settings: ControllerSettings,
     now: Clock,
 ) -> dict[str, Any]:
-    """Start the training: choose what to resume from, write the hand-off, keep the token, send the command once."""
-    raise NotImplementedError
+    """Hand the run over to the machine's agent. The command goes out last, for after it there is no way back.
+
+    Raises StopRequested for a run that was asked to stop before, and MachineNotReady when SSM does not know the
+    machine. A repeated invocation replaces token and hand-off and sends no second command.
+    """
+    run = load_open_run(runs, state.run_id)
+    attempt = load_attempt(runs, run.run_id, state.current_attempt)
+    instance_id = attempt.instance_id
+    if instance_id is None:
+        raise ConfigurationError(f"Attempt {attempt.number} of run {run.run_id} has no machine to train on.")
+    if run.stop_request is not None and attempt.command_id is None:
+        raise StopRequested(sentences.stop_requested(run.stop_request))
+    at = now()
+    run = move(runs, run, RunStatus.PREPARING, f"The {sentences.machine(attempt)} prepares code and environment.", at)
+    points = _resume_points(run, attempt, runs=runs, bucket=bucket)
+    bucket.put_job(
+        instance_id,
+        AgentJob(
+            run_id=run.run_id,
+            attempt=attempt.number,
+            instance_id=instance_id,
+            task_token=task_token,
+            secret=attempt.secret,
+            region=settings.region,
+            bucket=settings.bucket,
+            bus_name=settings.bus_name,
+            log_group=settings.machine_log_group,
+            log_stream=keys.log_stream(run.run_id, attempt.number),
+            prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id),
+            code=run.spec.code,
+            script=run.spec.script,
+            args=run.spec.args,
+            environment=run.spec.environment,
+            resume_points=points,
+            keep_checkpoints=run.spec.keep_checkpoints,
+            verify_checkpoints=run.spec.verify_checkpoints,
+            max_runtime_s=_runtime_left_s(run, attempt, runs=runs, at=at),
+            save_limit_s=run.spec.save_limit_s,
+            heartbeat_interval_s=run.spec.heartbeat_interval_s,
+            dead_man_s=settings.dead_man_s,
+        ),
+    )
+    runs.store_token(run.run_id, attempt.number, Wait.TRAIN, task_token)
+    _look(attempt, instance_id, runs=runs, machines=machines, at=at)
+    answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)
+    if not answered and attempt.command_id is None:
+        attempt = _send(attempt, points, runs=runs, commands=commands, at=at)
+        answered = _catch_up(attempt, runs=runs, tokens=tokens, commands=commands)
+    return {
+        "run_id": run.run_id,
+        "attempt": attempt.number,
+        "command_id": attempt.command_id,
+        "resume_points": [point.manifest_key for point in points],
+        "answered": answered,
+    }
+
+
+def _resume_points(run: Run, attempt: Attempt, *, runs: RunStore, bucket: Bucket) -> tuple[ResumePoint, ...]:
+    """Newest first: what earlier attempts saved, then the checkpoint of the run that this one goes on from."""
+    found: list[tuple[str, Manifest]] = []
+    if attempt.number > 1:
+        machine_of = {other.number: other.instance_id for other in runs.attempts(run.run_id)}
+        for manifest in resume_points(bucket.manifests(run.run_id), run.run_id, attempt.number):
+            instance_id = machine_of.get(manifest.attempt)
+            if instance_id is not None:
+                prefix = bucket.prefix_of(run.run_id, manifest.attempt, instance_id)
+                found.append((f"{prefix}checkpoints/{manifest.name}/manifest.json", manifest))
+    if run.resumed_from is not None and len(found) < RESUME_POINTS:
+        manifest = bucket.manifest(run.resumed_from.checkpoint)
+        if manifest is not None:
+            found.append((run.resumed_from.checkpoint, manifest))
+    return tuple(
+        ResumePoint(manifest_key=key, name=manifest.name, step=manifest.step, files=bucket.links(manifest))
+        for key, manifest in found
+    )
+
+
+def _runtime_left_s(run: Run, attempt: Attempt, *, runs: RunStore, at: datetime) -> int:
+    earlier = [] if attempt.number == 1 else [a for a in runs.attempts(run.run_id) if a.number < attempt.number]
+    return max(1, int(runtime_left(run.spec, earlier, at) // timedelta(seconds=1)))
+
+
+def _look(attempt: Attempt, instance_id: InstanceId, *, runs: RunStore, machines: Machines, at: datetime) -> None:
+    """Ask EC2 once: a machine may have gone between the two waiting states, and its event may be lost."""
+    view = machines.machine(instance_id)
+    if view is not None and view.state.is_going:
+        record_departure(runs, attempt, Departure.of_view(view), at)
+
+
+def _send(
+    attempt: Attempt, points: tuple[ResumePoint, ...], *, runs: RunStore, commands: Commands, at: datetime
+) -> Attempt:
+    """Send the start command and keep its id. If the id cannot be kept the next invocation sends it once more, which
+    changes nothing on the machine."""
+    command_id = send_start(commands, attempt)
+    found = f"; it may resume from {_name(points[0])}" if points else ""
+    text = f"The start command was sent to the {sentences.machine(attempt)}{found}."
+    event = event_of_attempt(attempt, TimelineKind.COMMAND_SENT, at, text, data={"command_id": command_id})
+
+    def write() -> Attempt:
+        read = load_attempt(runs, attempt.run_id, attempt.number)
+        return runs.save_attempt(read.model_copy(update={"command_id": command_id}), [event])
+
+    return until_written(write)
+
+
+def _name(point: ResumePoint) -> str:
+    return f"step {point.step}" if point.step is not None else point.name
+
+
+def _catch_up(attempt: Attempt, *, runs: RunStore, tokens: TaskTokens, commands: Commands) -> bool:
+    """Look for what came while the command was on its way: a stop request that found no command to follow, or a
+    failure of the command before its id was stored."""
+    run = runs.run(attempt.run_id)
+    if run is not None and run.stop_request is not None:
+        send_stop(commands, attempt, now=run.stop_request.now)
+    return answer_waiting(attempt.run_id, attempt.number, runs=runs, tokens=tokens)
