@@ -34,6 +34,16 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class Neuron:
+    """The AWS accelerators of an instance type: Inferentia, Trainium."""
+
+    name: str
+    count: int
+    cores: int
+    memory_mib: int
+
+
+@dataclass(frozen=True)
 class InstanceType:
     """What EC2 says about an instance type."""
 
@@ -44,6 +54,7 @@ class InstanceType:
     network_performance: str
     burstable: bool = False
     gpu: Gpu | None = None
+    neuron: Neuron | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class Catalogue:
         types: dict[str, InstanceType] = {}
         for row in _load("instance_types.json")["types"]:
             gpu = Gpu(**row["gpu"]) if "gpu" in row else None
+            neuron = Neuron(**row["neuron"]) if "neuron" in row else None
             types[row["instance_type"]] = InstanceType(
                 row["instance_type"],
                 row["vcpus"],
@@ -91,6 +103,7 @@ class Catalogue:
                 row["network_performance"],
                 row.get("burstable", False),
                 gpu,
+                neuron,
             )
         return types
 

@@ -1,21 +1,18 @@
 """CreateFleet of type instant: pools in order, instances and errors in one answer, replayed by client token."""
 
-import asyncio
-import hashlib
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
-from runctl.local.machines.capacity import MissingCapacity
-from runctl.local.machines.catalogue import ON_DEMAND, SPOT, Catalogue
-from runctl.local.machines.clock import now
+from runctl.local.machines.catalogue import ON_DEMAND, SPOT
 from runctl.local.machines.fleet_request import FleetRequest, Override, read_request
 from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.launch import Launcher, Pool, Template
 from runctl.local.machines.machine import new_id
+from runctl.local.machines.pools import Pools
+from runctl.local.machines.replays import Replays
 from runctl.local.machines.wire.errors import AwsError
 
 Json = dict[str, Any]
@@ -40,38 +37,19 @@ class Fleets:
         self,
         *,
         launcher: Launcher,
-        catalogue: Catalogue,
+        pools: Pools,
         keeper: MachineKeeper,
-        missing_capacity: MissingCapacity,
         state_dir: Path,
     ) -> None:
         self._launcher = launcher
-        self._catalogue = catalogue
+        self._pools = pools
         self._keeper = keeper
-        self._missing_capacity = missing_capacity
-        self._directory = state_dir / "fleets"
-        self._turn = asyncio.Lock()
+        self._replays = Replays(state_dir / "fleets")
 
     async def create(self, parameters: Json) -> Json:
         """Answer a CreateFleet request, the same request of the same token with the same answer."""
         token = cast("str", parameters.get("ClientToken") or str(uuid4()))
-        asked = {name: value for name, value in parameters.items() if name != "ClientToken"}
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        record = self._directory / f"{hashlib.sha256(token.encode()).hexdigest()}.json"
-        async with self._turn:
-            if record.exists():
-                remembered = cast("Json", json.loads(record.read_text()))
-                if remembered["request"] != digest:
-                    raise AwsError(
-                        "IdempotentParameterMismatch",
-                        "Arguments on this idempotent request are inconsistent with arguments used in previous "
-                        "request(s).",
-                    )
-                return cast("Json", remembered["answer"])
-            answer = await self._launch(read_request(parameters), token)
-            self._directory.mkdir(parents=True, exist_ok=True)
-            record.write_text(json.dumps({"request": digest, "answer": answer}))
-            return answer
+        return await self._replays.once(token, parameters, lambda: self._launch(read_request(parameters), token))
 
     async def _launch(self, request: FleetRequest, token: str) -> Json:
         fleet_id = f"fleet-{uuid4()}"
@@ -80,12 +58,12 @@ class Fleets:
         refusals: list[_Refusal] = []
         for option in (ON_DEMAND, SPOT):
             if request.capacity(option):
-                pools, refused = await self._pools(request, templates, option)
+                pools, refused = await self._candidates(request, templates, option)
                 refusals += refused
                 instances += await self._fill(request, pools, option, fleet_id, token, refusals)
         return {"FleetId": fleet_id, "Instances": instances, "Errors": [_error_entry(refusal) for refusal in refusals]}
 
-    async def _pools(
+    async def _candidates(
         self, request: FleetRequest, templates: list[Template], option: str
     ) -> tuple[list[tuple[Override, Pool]], list[_Refusal]]:
         """All pools of a purchase option, in the order of the allocation strategy, and the overrides that have none."""
@@ -96,7 +74,7 @@ class Fleets:
             try:
                 if instance_type is None:
                     raise AwsError("MissingParameter", "The request must contain the parameter InstanceType")
-                if instance_type not in self._catalogue.types:
+                if not self._pools.knows(instance_type):
                     raise AwsError(
                         "Unsupported", f"runctl's local cloud does not know the instance type {instance_type}."
                     )
@@ -111,15 +89,8 @@ class Fleets:
 
     def _rank(self, strategy: str, override: Override, pool: Pool) -> tuple[float, Decimal]:
         """Sorting key; equal ones keep the request's order. Capacity is not modelled, so price stands in for it."""
-        offered = self._catalogue.is_offered(pool.instance_type, pool.zone)
-        price = self._price(pool) if offered else Decimal("Infinity")
         prioritized = strategy in ("prioritized", "capacity-optimized-prioritized")
-        return (override.priority if prioritized else 0.0, Decimal(0) if prioritized else price)
-
-    def _price(self, pool: Pool) -> Decimal:
-        if pool.option == ON_DEMAND:
-            return self._catalogue.on_demand_usd_per_hour(pool.instance_type)
-        return self._catalogue.spot_usd_per_hour(pool.instance_type, pool.zone, now())
+        return (override.priority, Decimal(0)) if prioritized else (0.0, self._pools.price(pool))
 
     async def _fill(
         self,
@@ -136,7 +107,7 @@ class Fleets:
             if open_pools and request.strategy(option) != "diversified":
                 break
             try:
-                self._check(override, pool)
+                self._pools.check(pool, override.max_price)
                 await self._launcher.image(pool)
                 open_pools.append(pool)
             except AwsError as error:
@@ -157,35 +128,6 @@ class Fleets:
             self._keeper.launch(machine)
             launched.setdefault(index, []).append(machine.instance_id)
         return [_instance_entry(open_pools[index], ids) for index, ids in launched.items()]
-
-    def _check(self, override: Override, pool: Pool) -> None:
-        """Raise the error with which EC2 refuses this pool, if it does."""
-        name, zone = pool.instance_type, pool.zone
-        if not self._catalogue.is_offered(name, zone):
-            raise AwsError(
-                "Unsupported",
-                f"Your requested instance type ({name}) is not supported in your requested Availability Zone ({zone}). "
-                "Please retry your request by not specifying an Availability Zone or choosing "
-                f"{', '.join(self._catalogue.offered_zones(name))}.",
-            )
-        if self._missing_capacity.is_missing(name, zone, pool.option, now()):
-            if pool.option == SPOT:
-                raise AwsError(
-                    "UnfulfillableCapacity",
-                    "Unable to fulfill capacity due to your request configuration. "
-                    "Please adjust your request and try again.",
-                )
-            raise AwsError(
-                "InsufficientInstanceCapacity",
-                f"We currently do not have sufficient {name} capacity in the Availability Zone you requested ({zone}). "
-                "Our system will be working on provisioning additional capacity.",
-            )
-        if pool.option == SPOT and override.max_price is not None and override.max_price < (price := self._price(pool)):
-            raise AwsError(
-                "SpotMaxPriceTooLow",
-                f"Your Spot request price of {override.max_price} is lower than the minimum required Spot request "
-                f"fulfillment price of {price}.",
-            )
 
 
 def _place(template: Template, override: Json) -> Json:

@@ -1,10 +1,11 @@
 """What a CreateFleet request asks for, read and checked."""
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, cast
 
 from runctl.local.machines.catalogue import ON_DEMAND, SPOT
+from runctl.local.machines.pools import read_price
 from runctl.local.machines.wire.errors import AwsError, unsupported
 
 Json = dict[str, Any]
@@ -67,13 +68,7 @@ class Override:
     @property
     def max_price(self) -> Decimal | None:
         """The most to pay for a spot instance, in USD an hour."""
-        text = self.values.get("MaxPrice")
-        if text is None:
-            return None
-        try:
-            return Decimal(text)
-        except InvalidOperation:
-            raise AwsError("InvalidParameterValue", f"Value ({text}) for parameter MaxPrice is invalid.") from None
+        return read_price(self.values.get("MaxPrice"))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from runctl.local.machines.catalogue import Catalogue
 from runctl.local.machines.ec2.api import Ec2Api
 from runctl.local.machines.ec2.instances import Instances
 from runctl.local.machines.ec2.offers import Offers
+from runctl.local.machines.ec2.run_instances import RunInstances
 from runctl.local.machines.ec2.spot import SpotRequests
 from runctl.local.machines.ec2.tags import Tags
 from runctl.local.machines.events import EventPublisher, PublishServiceEvent
@@ -23,6 +24,7 @@ from runctl.local.machines.interruptions import Interruptions
 from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.launch import Launcher
 from runctl.local.machines.operations import ASKED_OF_THE_EMULATOR, ec2_operations, ssm_operations
+from runctl.local.machines.pools import Pools
 from runctl.local.machines.ssm.agents import Agents
 from runctl.local.machines.ssm.api import SsmApi
 from runctl.local.machines.ssm.commands import CommandCalls
@@ -83,8 +85,18 @@ class Front:
         self._faults = FaultCalls(self._keeper, agents, self._interruptions, self._missing_capacity)
         self._metadata = MetadataService(self._keeper, create_role_credentials, region=region, account_id=account_id)
         instances = Instances(self._keeper, region=region, account_id=account_id)
+        launcher = Launcher(self._upstream, self._catalogue)
+        pools = Pools(self._catalogue, self._missing_capacity)
         self._ec2_operations = ec2_operations(
-            fleets=self._fleets(),
+            fleets=Fleets(launcher=launcher, pools=pools, keeper=self._keeper, state_dir=state_dir),
+            run_instances=RunInstances(
+                launcher=launcher,
+                pools=pools,
+                keeper=self._keeper,
+                state_dir=state_dir,
+                region=region,
+                account_id=account_id,
+            ),
             instances=instances,
             offers=Offers(self._catalogue, self._upstream),
             spot_requests=SpotRequests(self._keeper, self._catalogue),
@@ -147,15 +159,6 @@ class Front:
         if form.get("Version") != _EC2_VERSION or not self._ec2.owns(action):
             return None
         return await self._ec2.answer(action, form)
-
-    def _fleets(self) -> Fleets:
-        return Fleets(
-            launcher=Launcher(self._upstream, self._catalogue),
-            catalogue=self._catalogue,
-            keeper=self._keeper,
-            missing_capacity=self._missing_capacity,
-            state_dir=self._state_dir,
-        )
 
 
 def _service(scope: Scope) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import logging
 import shutil
@@ -247,10 +246,7 @@ class MachineKeeper:
     def _run_user_data(self, runtime: _Runtime, process: MachineProcess) -> None:
         if not runtime.machine.user_data:
             return
-        try:
-            script = base64.b64decode(runtime.machine.user_data, validate=True)
-        except binascii.Error:
-            script = b""
+        script = base64.b64decode(runtime.machine.user_data)
         console = runtime.sandbox.console
         if not script.startswith(b"#!"):
             with console.open("a") as file:

@@ -1,5 +1,7 @@
 """From a launch template and its overrides to a machine."""
 
+import base64
+import binascii
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -15,17 +17,26 @@ Json = dict[str, Any]
 
 _RESOLVE = "resolve:ssm:"
 _METADATA_TAG = re.compile(r"(?!(?:\.|\.\.|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")
+_USER_DATA_LIMIT = 16_384
+"""Before it is encoded (EC2 User Guide, Run commands when you launch an EC2 instance with user data input)."""
 _PUBLIC_NETWORK = ipaddress.ip_network("203.0.113.0/24")
 """Addresses for documentation (RFC 5737): what an instance calls its public address leads nowhere."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A launch template's version, with the specification that named it."""
+    """A launch template's version, or with no id the like of one: what a launch without a template names itself."""
 
     template_id: str
     version: str
     data: Json
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags with which EC2 says what an instance was launched from."""
+        if not self.template_id:
+            return {}
+        return {"aws:ec2launchtemplate:id": self.template_id, "aws:ec2launchtemplate:version": self.version}
 
     @property
     def interface(self) -> Json:
@@ -163,12 +174,8 @@ class Launcher:
             security_groups=await self._security_groups(pool, interface),
             lifecycle=pool.option,
             launched_at=moment.isoformat(),
-            tags={
-                **all_tags,
-                "aws:ec2launchtemplate:id": pool.template.template_id,
-                "aws:ec2launchtemplate:version": pool.template.version,
-            },
-            user_data=data.get("UserData", ""),
+            tags={**all_tags, **pool.template.tags},
+            user_data=_checked_user_data(data.get("UserData", "")),
             key_name=data.get("KeyName"),
             shows_tags=options.get("InstanceMetadataTags") == "enabled",
             # Amazon Linux 2023's images ask for it themselves (EC2 User Guide, Configure IMDS options).
@@ -228,6 +235,17 @@ class Launcher:
 def _address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, number: int) -> str:
     """An address of a network; AWS keeps the first four and the last one of a subnet for itself."""
     return str(network[4 + (number - 1) % max(1, network.num_addresses - 5)])
+
+
+def _checked_user_data(encoded: str) -> str:
+    """User data as it came; raises `AwsError` where it is no base64, or larger than EC2 takes."""
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except binascii.Error:
+        raise AwsError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
+    if size > _USER_DATA_LIMIT:
+        raise AwsError("InvalidParameterValue", f"User data is limited to {_USER_DATA_LIMIT} bytes")
+    return encoded
 
 
 def _check_metadata_tags(tags: dict[str, str]) -> None:

@@ -3,6 +3,8 @@
 from runctl.local.machines.ec2.api import Operation as Ec2Operation
 from runctl.local.machines.ec2.instances import Instances
 from runctl.local.machines.ec2.offers import Offers
+from runctl.local.machines.ec2.run_instances import UNDERSTOOD as RUN_INSTANCES_PARAMETERS
+from runctl.local.machines.ec2.run_instances import RunInstances
 from runctl.local.machines.ec2.spot import SpotRequests
 from runctl.local.machines.ec2.tags import Tags
 from runctl.local.machines.fleet import Fleets
@@ -31,7 +33,13 @@ _PAGED = frozenset({"MaxResults", "NextToken"})
 
 
 def ec2_operations(
-    *, fleets: Fleets, instances: Instances, offers: Offers, spot_requests: SpotRequests, tags: Tags
+    *,
+    fleets: Fleets,
+    run_instances: RunInstances,
+    instances: Instances,
+    offers: Offers,
+    spot_requests: SpotRequests,
+    tags: Tags,
 ) -> dict[str, Ec2Operation]:
     """EC2's calls by name."""
     chosen = frozenset({"InstanceIds", "Filters"}) | _PAGED
@@ -59,6 +67,7 @@ def ec2_operations(
         "DescribeInstanceStatus": Ec2Operation(instances.describe_status, chosen | {"IncludeAllInstances"}),
         "GetConsoleOutput": Ec2Operation(instances.console_output, frozenset({"InstanceId", "Latest"})),
         "RebootInstances": Ec2Operation(instances.reboot, frozenset({"InstanceIds"})),
+        "RunInstances": Ec2Operation(run_instances.run, RUN_INSTANCES_PARAMETERS),
         "StartInstances": Ec2Operation(instances.start, frozenset({"InstanceIds"})),
         "StopInstances": Ec2Operation(instances.stop, frozenset({"InstanceIds"})),
         "TerminateInstances": Ec2Operation(instances.terminate, frozenset({"InstanceIds"})),

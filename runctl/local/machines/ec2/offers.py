@@ -161,6 +161,19 @@ def _type_view(each: InstanceType) -> Json:
             ],
             "TotalGpuMemoryInMiB": gpu.count * gpu.memory_mib,
         }
+    if each.neuron is not None:
+        neuron = each.neuron
+        view["NeuronInfo"] = {
+            "NeuronDevices": [
+                {
+                    "Name": neuron.name,
+                    "Count": neuron.count,
+                    "CoreInfo": {"Count": neuron.cores, "Version": 2},
+                    "MemoryInfo": {"SizeInMiB": neuron.memory_mib},
+                }
+            ],
+            "TotalNeuronDeviceMemoryInMiB": neuron.count * neuron.memory_mib,
+        }
     return view
 
 
