@@ -7,6 +7,7 @@ from typing import Any
 from runctl.agent.checkpoint_folder import Checkpoint, CheckpointFolder
 from runctl.agent.clock import Clock, iso
 from runctl.agent.events import EventKind, EventSender
+from runctl.agent.job import Job
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.run_log import Say
 
@@ -32,18 +33,16 @@ class CheckpointUploader:
         self,
         folder: CheckpointFolder,
         store: ObjectStore,
-        prefix: str,
-        identity: tuple[str, int],
-        keep: int,
+        job: Job,
         events: EventSender,
         clock: Clock,
         say: Say,
     ) -> None:
         self._folder = folder
         self._store = store
-        self._prefix = f"{prefix}checkpoints/"
-        self._run_id, self._attempt = identity
-        self._keep = keep
+        self._job = job
+        self._prefix = f"{job.prefix}checkpoints/"
+        self._keep = job.keep_checkpoints
         self._events = events
         self._clock = clock
         self._say = say
@@ -87,8 +86,8 @@ class CheckpointUploader:
                 return False
             manifest = {
                 "version": 1,
-                "run_id": self._run_id,
-                "attempt": self._attempt,
+                "run_id": self._job.run_id,
+                "attempt": self._job.attempt,
                 "name": checkpoint.name,
                 "step": checkpoint.step,
                 "saved_at": iso(checkpoint.saved_at),

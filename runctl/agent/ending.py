@@ -94,6 +94,8 @@ class Situation:
     hears_usr1: bool
     stop: bool = False
     stop_now: bool = False
+    machine_is_ending: bool = False
+    """The machine is being shut down, and nobody had told us."""
     notice: Notice | None = None
     rebalance: bool = False
     asked: frozenset[Alarm] = frozenset()
@@ -151,6 +153,9 @@ def kill_at(situation: Situation, leaving: Leaving) -> float:
 def _reason_to_leave(situation: Situation) -> Why | None:
     if situation.stop:
         return Why.STOP
+    if situation.machine_is_ending:
+        # As far as the training is concerned the machine is lost, unless EC2 had said that it would be.
+        return Why.DEAD_MAN if situation.notice is None else Why.NOTICE
     if situation.now >= situation.deadline_at:
         return Why.DEADLINE
     if situation.now - situation.silent_since >= situation.dead_man_s:
@@ -168,6 +173,7 @@ def why_it_ended(
     leaving: Leaving | None,
     is_warned: bool,
     is_stopped: bool,
+    is_machine_ending: bool,
     out_of_memory: bool,
     lacks_checkpoint: bool,
 ) -> Why:
@@ -176,9 +182,14 @@ def why_it_ended(
         return Why.CHECKPOINT_MISSING if lacks_checkpoint else Why.EXITED
     if leaving is not None:
         return leaving.why
-    if ended.code == EX_TEMPFAIL and (is_stopped or is_warned):
-        # Asked to save only, it left as well; or the request and its exit crossed.
-        return Why.STOP if is_stopped else Why.NOTICE
+    if ended.code == EX_TEMPFAIL or is_machine_ending:
+        # Asked to save only, it left as well; or a request, or the machine's shutdown, and its exit crossed.
+        if is_stopped:
+            return Why.STOP
+        if is_warned:
+            return Why.NOTICE
+        if is_machine_ending:
+            return Why.DEAD_MAN
     if out_of_memory and (ended.signal == SIGKILL or ended.code == OUT_OF_MEMORY_CODE):
         return Why.OUT_OF_MEMORY
     return Why.EXITED

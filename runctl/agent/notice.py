@@ -8,8 +8,8 @@ from runctl.agent.clock import Clock
 from runctl.agent.ending import Notice
 from runctl.agent.run_log import Say
 
-POLL_S = 2.0
-"""EC2 User Guide, "Spot Instance interruption notices", advises every five seconds at least."""
+POLL_S = 1.0
+"""EC2 User Guide, "Spot Instance interruption notices", advises every five seconds; asking costs nothing."""
 
 USUAL_NOTICE_S = 120.0
 """What is assumed when the controller tells of a warning that IMDS does not show (yet)."""

@@ -11,20 +11,30 @@ from runctl.agent.job import CodeRef
 from runctl.agent.object_store import CancelledTransferError, ObjectStore
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 
+TRIES = 3
+"""A transfer that broke off is tried again; botocore itself tries only the request again."""
+
 
 def fetch_code(ref: CodeRef, store: ObjectStore, target: Path, cancelled: Callable[[], bool]) -> None:
     """Put the project at `target`. Raises SetupError when it cannot be had whole."""
     archive = target.with_suffix(".tar.gz")
-    try:
-        sha256 = store.get_file(ref.key, archive, cancelled)
-    except CancelledTransferError as error:
-        raise SetupCancelledError from error
-    except OSError as error:
-        raise SetupError(f"the project's code could not be fetched: {error}") from error
+    sha256 = _fetch(ref.key, store, archive, cancelled)
     if sha256 != ref.sha256:
         raise SetupError(f"the project's code is damaged: its hash is {sha256}, not {ref.sha256}")
     unpack(archive, target)
     archive.unlink()
+
+
+def _fetch(key: str, store: ObjectStore, archive: Path, cancelled: Callable[[], bool]) -> str:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return store.get_file(key, archive, cancelled)
+        except CancelledTransferError as error:
+            raise SetupCancelledError from error
+        except OSError as error:
+            if attempt == TRIES:
+                raise SetupError(f"the project's code could not be fetched: {error}") from error
+    raise AssertionError("the loop returns or raises")
 
 
 def unpack(archive: Path, target: Path) -> None:

@@ -56,8 +56,9 @@ def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bo
         if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     ]
     properties = [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
+    # KillMode=mixed: at a shutdown the supervisor alone is told, and tells the training.
     # OOMPolicy=continue: when the kernel kills the training for want of memory, the supervisor must live to tell.
-    properties += ["--property=KillMode=control-group", "--property=OOMPolicy=continue"]
+    properties += ["--property=KillMode=mixed", "--property=OOMPolicy=continue"]
     asked = subprocess.run(
         ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *environment, *properties, *command],
         check=False,

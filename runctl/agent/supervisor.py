@@ -14,19 +14,19 @@ from runctl.agent import out_of_memory
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_uploader import CheckpointUploader
 from runctl.agent.clock import Clock, file_stamp, iso
-from runctl.agent.ending import Act, Alarm, Leaving, Order, Situation, Why, decide, why_it_ended
+from runctl.agent.ending import Act, Order, Why, why_it_ended
 from runctl.agent.events import Bus, EventKind, EventSender, Identity
 from runctl.agent.heartbeat import Heartbeat, Heartbeats
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.log_shipper import LogShipper, Stream
+from runctl.agent.lookout import Lookout
 from runctl.agent.notice import POLL_S, Metadata, NoticeWatch
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.power import Power
 from runctl.agent.preparation import Prepared, prepare
 from runctl.agent.progress import Progress
 from runctl.agent.report import Ended, Reporter
-from runctl.agent.request_files import Request, found
 from runctl.agent.resume import Links
 from runctl.agent.run_log import LineReader, RunLog
 from runctl.agent.setup_error import SetupCancelledError, SetupError
@@ -47,6 +47,9 @@ POWER_OFF_GRACE_S = 600.0
 """After any other reported end: the controller ends the machine in seconds; this is for when it does not."""
 
 FINISH_PAUSE_S = 1.0
+WORKER_LIMIT_S = 5.0
+
+NOT_BEGUN = "Asked to end before the training began."
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class World:
 
     clock: Clock
     wait: Callable[[float], object]
+    rest: Callable[[float], object]
+    """Waits for the machine's end, and no longer."""
+    is_going_down: Callable[[], bool]
+    """Whether the machine is being shut down."""
     metadata: Metadata
     store: ObjectStore
     bus: Bus
@@ -80,39 +87,30 @@ class Supervisor:
     """One attempt on this machine, from its job to the machine's end."""
 
     def __init__(self, job: Job, folder: AttemptFolder, tools: Path, world: World) -> None:
+        clock = world.clock
         self._job = job
         self._folder = folder
         self._tools = tools
         self._world = world
-        clock = world.clock
-        stamp = file_stamp(clock.now())
-        self._log = RunLog(folder.log(stamp))
-        self._events = EventSender(Identity(job.run_id, job.attempt, job.instance_id, job.secret), world.bus, clock)
-        self._shipper = LogShipper(
-            self._log, world.stream, world.store, f"{job.prefix}logs/{self._log.path.name}", clock
-        )
-        self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, self._log.say)
-        self._notices = NoticeWatch(world.metadata, clock, self._log.say)
+        self._log = RunLog(folder.log(file_stamp(clock.now())))
+        say = self._log.say
+        identity = Identity(job.run_id, job.attempt, job.instance_id, job.secret)
+        self._events = EventSender(identity, world.bus, clock)
+        log_key = f"{job.prefix}logs/{self._log.path.name}"
+        self._shipper = LogShipper(self._log, world.stream, world.store, log_key, clock)
+        self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
+        self._notices = NoticeWatch(world.metadata, clock, say)
+        self._lookout = Lookout(job, folder.requests, self._heartbeat, self._notices, world.is_going_down, clock, say)
         self._uploader = CheckpointUploader(
-            CheckpointFolder(folder.checkpoints),
-            world.store,
-            job.prefix,
-            (job.run_id, job.attempt),
-            job.keep_checkpoints,
-            self._events,
-            clock,
-            self._log.say,
+            CheckpointFolder(folder.checkpoints), world.store, job, self._events, clock, say
         )
         self._progress = Progress(LineReader(folder.metrics), LineReader(self._log.path), clock)
         self._progress_due_at = clock.monotonic() + PROGRESS_INTERVAL_S
         self._cancelled = threading.Event()
-        self._seen: frozenset[Request] = frozenset()
-        self._asked: frozenset[Alarm] = frozenset()
-        self._leaving: Leaving | None = None
-        self._deadline_at = float("inf")
-        self._started = False
-        self._resumed = False
+        self._workers: tuple[Worker, ...] = ()
+        self._start_report: dict[str, Any] | None = None
         self._training: Training | None = None
+        self._is_output_saved = False
 
     def run(self) -> None:
         """Run the attempt; returns when the machine was told to power off."""
@@ -122,7 +120,9 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - the agent's one boundary: whatever happens, the controller is told
                 ended = self._fault(error)
             self._tell(ended)
-            self._world.wait(self._power_off_in(ended))
+            if not self._is_output_saved:
+                self._save_output()
+            self._world.rest(self._power_off_in(ended))
         finally:
             self._world.power.off()
 
@@ -139,9 +139,7 @@ class Supervisor:
             if isinstance(training, Ended):
                 return training
             ended = self._watch(training)
-            if Request.STOP_NOW not in self._seen:
-                self._finish()
-            return self._judge(ended, kills_before)
+            return self._judge(ended, kills_before, is_resumed=prepared.resumed is not None)
 
     @contextmanager
     def _working(self) -> Generator[None]:
@@ -152,34 +150,34 @@ class Supervisor:
         ):
             self._workers = (heartbeat, log, notice)
             yield
-            for worker in (heartbeat, log, notice):
-                worker.stop(FINISH_PAUSE_S)
+            for worker in self._workers:
+                worker.stop(WORKER_LIMIT_S)
 
     def _prepare(self) -> Prepared | Ended:
-        job, world = self._job, self._world
         outcome: Future[Prepared] = Future()
-
-        def work() -> None:
-            try:
-                outcome.set_result(
-                    prepare(job, self._folder, self._tools, world.store, world.links, self._log, self._cancelled.is_set)
-                )
-            except Exception as error:  # noqa: BLE001 - handed over to the thread that waits for it
-                outcome.set_exception(error)
-
-        threading.Thread(target=work, name="preparation", daemon=True).start()
+        threading.Thread(target=self._prepare_into, args=(outcome,), name="preparation", daemon=True).start()
         while not wait_for_futures([outcome], LOOK_S).done:
             order = self._look(hears_usr1=False)
             if order.act in (Act.LEAVE, Act.KILL):
                 self._cancelled.set()
-                return Ended(order.why or Why.STOP, message="Asked to end before the training began.", started=False)
+                return Ended(order.why or Why.STOP, message=NOT_BEGUN, started=False)
         try:
             return outcome.result()
         except SetupError as error:
             self._log.say(str(error))
             return Ended(Why.SETUP_FAILED, message=str(error), started=False, last_lines=self._log.last_lines())
+
+    def _prepare_into(self, outcome: Future[Prepared]) -> None:
+        world = self._world
+        is_cancelled = self._cancelled.is_set
+        try:
+            outcome.set_result(
+                prepare(self._job, self._folder, self._tools, world.store, world.links, self._log, is_cancelled)
+            )
         except SetupCancelledError:
-            return Ended(Why.STOP, message="Asked to end before the training began.", started=False)
+            pass  # nobody waits for the outcome any more
+        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits for it
+            outcome.set_exception(error)
 
     def _start(self, prepared: Prepared, prepared_s: float) -> Training | Ended:
         try:
@@ -189,93 +187,55 @@ class Supervisor:
             self._log.say(message)
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         self._training = training
-        self._started = True
-        self._resumed = prepared.resumed is not None
-        self._deadline_at = self._world.clock.monotonic() + self._job.max_runtime_s
+        self._lookout.training_began()
         point = prepared.resumed.point if prepared.resumed is not None else None
-        data: dict[str, Any] = {
+        self._start_report = {
             "started_at": iso(self._world.clock.now()),
             "resumed_from": point.manifest_key if point else None,
             "resumed_from_step": point.step if point else None,
             "prepared_s": prepared_s,
             "log_stream": self._job.log_stream,
         }
-        try:
-            self._events.send(EventKind.TRAINING_STARTED, data)
-        except OSError as error:
-            self._log.say(f"the controller could not be told of the start: {error}")
         return training
 
     def _watch(self, training: Training) -> Exit:
+        """Watch over the training until it has ended and what it left is saved."""
         with Worker("checkpoints", self._upload, CHECKPOINT_LOOK_S) as uploads:
             self._workers = (*self._workers, uploads)
             while (ended := training.poll()) is None:
-                self._obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
+                self._lookout.obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
                 self._world.wait(LOOK_S)
             training.kill()  # what it left behind in its group
-            if not uploads.stop(self._time_left_s()):
-                self._log.say("a checkpoint is still being uploaded; the time for it is over")
-        shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
-        self._log.say(f"the training ended with {shown}")
-        return ended
-
-    def _finish(self) -> None:
-        """Save what the training left: checkpoints and outputs."""
-        limit = self._world.clock.monotonic() + self._time_left_s()
-        while not self._uploader.finish() and self._world.clock.monotonic() < limit:
+            shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
+            self._log.say(f"the training ended with {shown}")
+            is_idle = uploads.stop(self._lookout.time_to_save_s())
+        if self._lookout.is_stopped_now:
+            self._is_output_saved = True  # it is not wanted
+            return ended
+        if not is_idle:
+            self._log.say("a checkpoint was still being uploaded when the time for it was over")
+        while is_idle and not self._uploader.finish() and self._lookout.time_to_save_s() > 0:
             self._world.wait(FINISH_PAUSE_S)
         self._report_progress()
-        self._upload_output()
-
-    # -- what goes on beside the training ----------------------------------------------------------------------------
+        if self._notices.notice is None:  # else the report comes first
+            self._save_output()
+        return ended
 
     def _look(self, *, hears_usr1: bool) -> Order:
         for worker in self._workers:
             worker.check()
-        requests = found(self._folder.requests)
-        if requests - self._seen:
-            self._heartbeat.note_contact()
-            if Request.NOTICE in requests - self._seen:
-                self._notices.told()
-            self._seen = requests
-        return decide(
-            Situation(
-                now=self._world.clock.monotonic(),
-                deadline_at=self._deadline_at,
-                silent_since=self._heartbeat.last_contact_at,
-                dead_man_s=self._job.dead_man_s,
-                save_limit_s=self._job.save_limit_s,
-                longest_upload_s=self._uploader.longest_upload_s,
-                hears_usr1=hears_usr1,
-                stop=Request.STOP in requests,
-                stop_now=Request.STOP_NOW in requests,
-                notice=self._notices.notice,
-                rebalance=self._notices.rebalance,
-                asked=self._asked,
-                leaving=self._leaving,
-            )
-        )
+        return self._lookout.look(hears_usr1=hears_usr1, longest_upload_s=self._uploader.longest_upload_s)
 
-    def _obey(self, order: Order, training: Training) -> None:
-        match order.act:
-            case Act.NOTHING:
-                return
-            case Act.SAVE:
-                assert order.alarm is not None
-                self._asked |= {order.alarm}
-                self._log.say("asking the training to save (SIGUSR1)")
-                training.send(Signals.SIGUSR1)
-            case Act.LEAVE:
-                self._log.say(f"asking the training to save and leave (SIGTERM): {order.why}")
-                self._leaving = Leaving(order.why or Why.STOP, self._world.clock.monotonic())
-                training.send(Signals.SIGTERM)
-            case Act.KILL:
-                self._log.say("ending the training (SIGKILL)")
-                self._leaving = self._leaving or Leaving(order.why or Why.STOP, self._world.clock.monotonic())
-                training.kill()
+    # -- what goes on beside the training, each in a thread of its own -------------------------------------------------
 
     def _keep_in_touch(self) -> None:
         self._heartbeat.step()
+        if self._start_report is not None:
+            try:
+                self._events.send(EventKind.TRAINING_STARTED, self._start_report)
+            except OSError:
+                return  # again at the next step
+            self._start_report = None
         if self._world.clock.monotonic() >= self._progress_due_at:
             self._report_progress()
 
@@ -293,7 +253,10 @@ class Supervisor:
         except OSError as error:
             self._log.say(f"the controller could not be told of the progress: {error}")
 
-    def _upload_output(self) -> None:
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _save_output(self) -> None:
+        self._is_output_saved = True
         for path in sorted(self._folder.output.rglob("*")):
             if not path.is_file():
                 continue
@@ -303,22 +266,21 @@ class Supervisor:
             except OSError as error:
                 self._log.say(f"output {name} could not be uploaded: {error}")
 
-    # -- the end -----------------------------------------------------------------------------------------------------
-
-    def _judge(self, ended: Exit, kills_before: int | None) -> Ended:
+    def _judge(self, ended: Exit, kills_before: int | None, *, is_resumed: bool) -> Ended:
         kills_after = self._world.memory_kills()
         why = why_it_ended(
             ended,
-            leaving=self._leaving,
-            is_warned=self._notices.notice is not None,
-            is_stopped=bool({Request.STOP, Request.STOP_NOW} & self._seen),
+            leaving=self._lookout.leaving,
+            is_warned=self._lookout.is_warned,
+            is_stopped=self._lookout.is_stopped,
+            is_machine_ending=self._lookout.is_machine_ending,
             out_of_memory=kills_before is not None and kills_after is not None and kills_after > kills_before,
-            lacks_checkpoint=self._job.verify_checkpoints and self._uploader.newest is None and not self._resumed,
+            lacks_checkpoint=self._job.verify_checkpoints and self._uploader.newest is None and not is_resumed,
         )
-        return Ended(why, ended, last_lines=self._log.last_lines())
+        return Ended(why, ended, message=self._lookout.explanation(why), last_lines=self._log.last_lines())
 
     def _fault(self, error: Exception) -> Ended:
-        """The agent itself failed: end the training, and say so."""
+        """The agent itself failed: let the training save, and say so."""
         message = f"The agent failed: {type(error).__name__}: {error}"
         self._log.say(message)
         self._cancelled.set()
@@ -326,7 +288,7 @@ class Supervisor:
         if training is None:
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         training.send(Signals.SIGTERM)
-        limit = self._world.clock.monotonic() + self._time_left_s()
+        limit = self._world.clock.monotonic() + self._lookout.time_to_save_s()
         while training.poll() is None and self._world.clock.monotonic() < limit:
             self._world.wait(LOOK_S)
         training.kill()
@@ -341,19 +303,9 @@ class Supervisor:
                 self._folder.complete.write_text(f"{iso(self._world.clock.now())}\n")
         if not self._shipper.flush():
             ended = replace(ended, message=f"{ended.message} The log is not complete: {self._shipper.failure}".strip())
-        reporter = Reporter(
-            self._events, self._world.store, f"{self._job.prefix}final.json", self._world.clock, self._log.say
-        )
+        key = f"{self._job.prefix}final.json"
+        reporter = Reporter(self._events, self._world.store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
-
-    def _time_left_s(self) -> float:
-        """How long saving may take from now on."""
-        now = self._world.clock.monotonic()
-        left_s = self._job.save_limit_s
-        if self._leaving is not None:
-            left_s = self._leaving.at + self._job.save_limit_s - now
-        notice = self._notices.notice
-        return max(0.0, left_s if notice is None else min(left_s, notice.ends_at - now))
 
     def _power_off_in(self, ended: Ended) -> float:
         """Seconds until the machine ends itself, if nobody else has by then."""

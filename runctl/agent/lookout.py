@@ -1,0 +1,133 @@
+"""Gathers what the training may have to be told about (requests, notices, silence, time) and what it was told."""
+
+from collections.abc import Callable
+from pathlib import Path
+from signal import Signals
+
+from runctl.agent.clock import Clock
+from runctl.agent.ending import Act, Alarm, Leaving, Order, Situation, Why, decide
+from runctl.agent.heartbeat import Heartbeat
+from runctl.agent.job import Job
+from runctl.agent.notice import NoticeWatch
+from runctl.agent.request_files import Request, found
+from runctl.agent.run_log import Say
+from runctl.agent.training_process import Training
+
+BEFORE_ANY_DEADLINE = float("inf")
+
+
+class Lookout:
+    """Used by the supervisor's own thread only."""
+
+    def __init__(
+        self,
+        job: Job,
+        requests: Path,
+        heartbeat: Heartbeat,
+        notices: NoticeWatch,
+        is_going_down: Callable[[], bool],
+        clock: Clock,
+        say: Say,
+    ) -> None:
+        self._job = job
+        self._requests = requests
+        self._heartbeat = heartbeat
+        self._notices = notices
+        self._is_going_down = is_going_down
+        self._clock = clock
+        self._say = say
+        self._seen: frozenset[Request] = frozenset()
+        self._asked: frozenset[Alarm] = frozenset()
+        self._deadline_at = BEFORE_ANY_DEADLINE
+        self.leaving: Leaving | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the controller asked for the end."""
+        return bool({Request.STOP, Request.STOP_NOW} & self._seen)
+
+    @property
+    def is_stopped_now(self) -> bool:
+        """Whether the controller asked for the end without saving."""
+        return Request.STOP_NOW in self._seen
+
+    @property
+    def is_warned(self) -> bool:
+        """Whether EC2 has announced the machine's end."""
+        return self._notices.notice is not None
+
+    @property
+    def is_machine_ending(self) -> bool:
+        """Whether the machine itself is being shut down, by whomever."""
+        return self._is_going_down()
+
+    def training_began(self) -> None:
+        """From here on `max_runtime` is counted."""
+        self._deadline_at = self._clock.monotonic() + self._job.max_runtime_s
+
+    def look(self, *, hears_usr1: bool, longest_upload_s: float) -> Order:
+        """Look around and decide."""
+        requests = found(self._requests)
+        if news := requests - self._seen:
+            self._heartbeat.note_contact()
+            if Request.NOTICE in news:
+                self._notices.told()
+            self._seen = requests
+        return decide(
+            Situation(
+                now=self._clock.monotonic(),
+                deadline_at=self._deadline_at,
+                silent_since=self._heartbeat.last_contact_at,
+                dead_man_s=self._job.dead_man_s,
+                save_limit_s=self._job.save_limit_s,
+                longest_upload_s=longest_upload_s,
+                hears_usr1=hears_usr1,
+                stop=self.is_stopped,
+                stop_now=self.is_stopped_now,
+                machine_is_ending=self._is_going_down(),
+                notice=self._notices.notice,
+                rebalance=self._notices.rebalance,
+                asked=self._asked,
+                leaving=self.leaving,
+            )
+        )
+
+    def obey(self, order: Order, training: Training) -> None:
+        """Tell the training what was decided."""
+        match order.act:
+            case Act.NOTHING:
+                pass
+            case Act.SAVE:
+                if order.alarm is not None:
+                    self._asked |= {order.alarm}
+                self._say("asking the training to save (SIGUSR1)")
+                training.send(Signals.SIGUSR1)
+            case Act.LEAVE:
+                self._leave(order)
+                self._say(f"asking the training to save and leave (SIGTERM): {order.why}")
+                training.send(Signals.SIGTERM)
+            case Act.KILL:
+                self._leave(order)
+                self._say("ending the training (SIGKILL)")
+                training.kill()
+
+    def time_to_save_s(self) -> float:
+        """How long saving may take from now on."""
+        now = self._clock.monotonic()
+        left_s = self._job.save_limit_s
+        if self.leaving is not None:
+            left_s = self.leaving.at + self._job.save_limit_s - now
+        notice = self._notices.notice
+        return max(0.0, left_s if notice is None else min(left_s, notice.ends_at - now))
+
+    def explanation(self, why: Why) -> str:
+        """Say in a sentence what the exit code does not; empty when there is nothing to say."""
+        if why is not Why.DEAD_MAN:
+            return ""
+        if self._is_going_down():
+            return "The machine was being shut down."
+        return f"The controller was silent for {self._job.dead_man_s:.0f} s."
+
+    def _leave(self, order: Order) -> None:
+        if self.leaving is None:
+            self.leaving = Leaving(order.why or Why.STOP, self._clock.monotonic())
