@@ -1,0 +1,202 @@
+"""A runs table in memory: `RunStore` of runctl/controller/ports.py, held to the same contract suite as DynamoDB's."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from runctl.errors import NotFoundError, StaleWriteError
+from runctl.model.attempt import Attempt, Fact, FactKind, Wait
+from runctl.model.base import iso
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
+from runctl.model.status import RunStatus
+from runctl.model.timeline import TimelineEvent
+
+
+class InMemoryRunStore:
+    """Keeps deep copies, so that nobody changes what is stored by holding on to it.
+
+    `before` is called with the name of each method before it does anything: a test lets somebody else act there.
+    `writes` counts what DynamoDB would charge for as writes: one a method, and one an event.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[RunId, Run] = {}
+        self._attempts: dict[RunId, dict[AttemptNumber, Attempt]] = {}
+        self._events: dict[RunId, dict[tuple[str, str], TimelineEvent]] = {}
+        self.before: Callable[[str], None] | None = None
+        self.writes = 0
+
+    # -- reads ---------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: RunId) -> Run | None:
+        self._announce("run")
+        run = self._runs.get(run_id)
+        return None if run is None else run.model_copy(deep=True)
+
+    def attempt(self, run_id: RunId, number: AttemptNumber) -> Attempt | None:
+        self._announce("attempt")
+        attempt = self._attempts.get(run_id, {}).get(number)
+        return None if attempt is None else attempt.model_copy(deep=True)
+
+    def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
+        self._announce("attempts")
+        found = self._attempts.get(run_id, {})
+        return tuple(found[number].model_copy(deep=True) for number in sorted(found))
+
+    def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
+        self._announce("events")
+        found = self._events.get(run_id, {})
+        return tuple(found[key].model_copy(deep=True) for key in sorted(found))
+
+    def attempt_of_machine(self, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+        self._announce("attempt_of_machine")
+        found = [
+            (run_id, attempt.number)
+            for run_id, attempts in self._attempts.items()
+            for attempt in attempts.values()
+            if attempt.instance_id == instance_id
+        ]
+        return max(found, default=None)
+
+    def open_runs(self) -> Iterator[Run]:
+        self._announce("open_runs")
+        for run in list(self._runs.values()):
+            if not run.status.is_terminal:
+                yield run.model_copy(deep=True)
+
+    # -- whole items, by version ---------------------------------------------------------------------------------
+
+    def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
+        self._announce("create_run")
+        if run.run_id in self._runs:
+            raise StaleWriteError(f"The run {run.run_id} is there already.")
+        self._write_run(run)
+        self._write_events(events)
+
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+        self._announce("save_run")
+        saved = self._next_version(run)
+        self._write_run(saved)
+        self._write_events(events)
+        return saved.model_copy(deep=True)
+
+    def save_attempt(self, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Attempt:
+        self._announce("save_attempt")
+        stored = self._attempts.get(attempt.run_id, {}).get(attempt.number)
+        if stored is None or stored.version != attempt.version:
+            raise StaleWriteError(f"Somebody else wrote attempt {attempt.number} of run {attempt.run_id} first.")
+        saved = attempt.model_copy(update={"version": attempt.version + 1}, deep=True)
+        self._write_attempt(saved)
+        self._write_events(events)
+        return saved.model_copy(deep=True)
+
+    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+        self._announce("begin_attempt")
+        saved = self._next_version(run)
+        if attempt.number in self._attempts.get(attempt.run_id, {}):
+            raise StaleWriteError(f"Attempt {attempt.number} of run {attempt.run_id} is there already.")
+        self._write_run(saved)
+        self._write_attempt(attempt)
+        self._write_events(events)
+        return saved.model_copy(deep=True)
+
+    # -- narrow writes -------------------------------------------------------------------------------------------
+
+    def record_fact(
+        self, run_id: RunId, number: AttemptNumber, kind: FactKind, fact: Fact, event: TimelineEvent | None = None
+    ) -> bool:
+        self._announce("record_fact")
+        attempt = self._require(run_id, number)
+        if kind in attempt.facts:
+            return False
+        facts = {**attempt.facts, kind: fact.model_copy(deep=True)}
+        self._write_attempt(attempt.model_copy(update={"facts": facts, "version": attempt.version + 1}))
+        self._write_events(() if event is None else (event,))
+        return True
+
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
+        self._announce("store_token")
+        attempt = self._require(run_id, number)
+        tokens = {**attempt.tokens, wait: token}
+        self._write_attempt(attempt.model_copy(update={"tokens": tokens, "version": attempt.version + 1}))
+
+    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+        self._announce("request_stop")
+        run = self._runs.get(run_id)
+        if run is None:
+            raise NotFoundError(f"There is no run {run_id}.")
+        if run.status.is_terminal:
+            return None
+        standing = run.stop_request
+        if standing is None:
+            self._change_run(run, stop_request=request, status=RunStatus.STOPPING, updated_at=request.requested_at)
+            self._write_events((event,))
+        elif request.now and not standing.now:
+            raised = standing.model_copy(update={"now": True})
+            self._change_run(run, stop_request=raised, updated_at=request.requested_at)
+            self._write_events((event,))
+        return self._runs[run_id].model_copy(deep=True)
+
+    def record_progress(self, run_id: RunId, progress: Progress) -> bool:
+        self._announce("record_progress")
+        run = self._runs.get(run_id)
+        if run is None or run.status.is_terminal:
+            return False
+        if run.progress is not None and run.progress.at >= progress.at:
+            return False
+        self._change_run(run, progress=progress)
+        return True
+
+    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
+        self._announce("record_checkpoint")
+        run = self._runs.get(run_id)
+        if run is None or run.status.is_terminal or run.attempt != checkpoint.attempt:
+            return False
+        if run.checkpoint is not None and run.checkpoint.saved_at >= checkpoint.saved_at:
+            return False
+        self._change_run(run, checkpoint=checkpoint)
+        self._write_events((event,))
+        return True
+
+    def add_events(self, events: Sequence[TimelineEvent]) -> None:
+        self._announce("add_events")
+        for event in events:
+            self._events.setdefault(event.run_id, {}).setdefault(_key(event), event.model_copy(deep=True))
+            self.writes += 1
+
+    # -- the table -----------------------------------------------------------------------------------------------
+
+    def _announce(self, method: str) -> None:
+        if self.before is not None:
+            self.before(method)
+
+    def _require(self, run_id: RunId, number: AttemptNumber) -> Attempt:
+        attempt = self._attempts.get(run_id, {}).get(number)
+        if attempt is None:
+            raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
+        return attempt
+
+    def _next_version(self, run: Run) -> Run:
+        stored = self._runs.get(run.run_id)
+        if stored is None or stored.version != run.version or stored.status.is_terminal:
+            raise StaleWriteError(f"Somebody else wrote run {run.run_id} first, or the run has ended.")
+        return run.model_copy(update={"version": run.version + 1}, deep=True)
+
+    def _change_run(self, run: Run, **changes: object) -> None:
+        self._write_run(run.model_copy(update={**changes, "version": run.version + 1}))
+
+    def _write_run(self, run: Run) -> None:
+        self._runs[run.run_id] = run.model_copy(deep=True)
+        self.writes += 1
+
+    def _write_attempt(self, attempt: Attempt) -> None:
+        self._attempts.setdefault(attempt.run_id, {})[attempt.number] = attempt.model_copy(deep=True)
+        self.writes += 1
+
+    def _write_events(self, events: Sequence[TimelineEvent]) -> None:
+        for event in events:
+            self._events.setdefault(event.run_id, {})[_key(event)] = event.model_copy(deep=True)
+            self.writes += 1
+
+
+def _key(event: TimelineEvent) -> tuple[str, str]:
+    return iso(event.at), event.event_id

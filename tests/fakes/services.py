@@ -1,0 +1,173 @@
+"""The smaller services in memory: SSM, task tokens, executions, the bucket, schedules, topics, metrics, prices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from runctl.errors import MachineNotReady
+from runctl.model import keys
+from runctl.model.checkpoint import Manifest
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.job import AgentJob, LinkedFile
+from runctl.model.names import Metric
+from runctl.model.run import PurchaseOption
+from runctl.model.service_events import ExecutionStatus
+
+ROLE_ID = "AROAEXAMPLEEXAMPLE"
+
+
+@dataclass
+class FakeCommands:
+    """SSM: knows the machines that are `online`, and keeps what was sent."""
+
+    online: set[InstanceId] = field(default_factory=set[InstanceId])
+    sent: list[tuple[InstanceId, str]] = field(default_factory=list[tuple[InstanceId, str]])
+
+    def is_online(self, instance_id: InstanceId) -> bool:
+        return instance_id in self.online
+
+    def send(self, instance_id: InstanceId, script: str, *, comment: str) -> str:
+        if instance_id not in self.online:
+            raise MachineNotReady(f"SSM does not know {instance_id}.")
+        self.sent.append((instance_id, script))
+        return f"command-{len(self.sent)}"
+
+    @property
+    def verbs(self) -> list[str]:
+        """What the agent was told: `start`, `stop`, `stop --now`, `notice`."""
+        words = [script.split()[1:] for _, script in self.sent]
+        return [" ".join([verb, *rest[2:]]) for verb, *rest in words]
+
+
+@dataclass(frozen=True)
+class TokenAnswer:
+    """How a token was answered."""
+
+    error: str | None
+    cause: str
+    output: dict[str, Any]
+
+
+@dataclass
+class FakeTaskTokens:
+    """Step Functions' tokens: each that was handed out can be answered once, others not at all."""
+
+    waiting: set[TaskToken] = field(default_factory=set[TaskToken])
+    answers: dict[TaskToken, TokenAnswer] = field(default_factory=dict[TaskToken, TokenAnswer])
+    refused: int = 0
+    """How often a token was answered that was spent or unknown."""
+
+    def hand_out(self, token: TaskToken) -> TaskToken:
+        """Make a token that a state waits with."""
+        self.waiting.add(token)
+        return token
+
+    def expire(self, token: TaskToken) -> None:
+        """Let a token's state time out."""
+        self.waiting.discard(token)
+
+    def succeed(self, token: TaskToken, output: Mapping[str, Any]) -> bool:
+        return self._answer(token, TokenAnswer(None, "", dict(output)))
+
+    def fail(self, token: TaskToken, error: str, cause: str) -> bool:
+        return self._answer(token, TokenAnswer(error, cause, {}))
+
+    def _answer(self, token: TaskToken, answer: TokenAnswer) -> bool:
+        if token not in self.waiting:
+            self.refused += 1
+            return False
+        self.waiting.remove(token)
+        self.answers[token] = answer
+        return True
+
+
+@dataclass
+class FakeExecutions:
+    """Step Functions' executions."""
+
+    statuses: dict[RunId, ExecutionStatus] = field(default_factory=dict[RunId, ExecutionStatus])
+
+    def status(self, run_id: RunId) -> ExecutionStatus | None:
+        return self.statuses.get(run_id)
+
+
+@dataclass
+class FakeBucket:
+    """The bucket: hand-offs, manifests and final markers."""
+
+    jobs: dict[InstanceId, AgentJob] = field(default_factory=dict[InstanceId, AgentJob])
+    saved: list[Manifest] = field(default_factory=list[Manifest])
+    markers: dict[InstanceId, dict[str, Any]] = field(default_factory=dict[InstanceId, dict[str, Any]])
+    other: dict[str, Manifest] = field(default_factory=dict[str, Manifest])
+    """Manifests of other runs, by key."""
+
+    def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
+        self.jobs[instance_id] = job
+
+    def remove_job(self, instance_id: InstanceId) -> None:
+        self.jobs.pop(instance_id, None)
+
+    def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
+        return keys.attempt_prefix(run_id, number, ROLE_ID, instance_id)
+
+    def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
+        found = [manifest for manifest in self.saved if manifest.run_id == run_id]
+        return tuple(sorted(found, key=lambda manifest: manifest.saved_at, reverse=True))
+
+    def manifest(self, key: str) -> Manifest | None:
+        return self.other.get(key)
+
+    def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
+        return tuple(
+            LinkedFile(path=file.path, bytes=file.bytes, sha256=file.sha256, url=f"https://bucket.example/{file.key}")
+            for file in manifest.files
+        )
+
+    def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
+        return self.markers.get(instance_id)
+
+
+@dataclass
+class FakeSchedules:
+    """EventBridge Scheduler's one-time schedules."""
+
+    times: dict[RunId, datetime] = field(default_factory=dict[RunId, datetime])
+
+    def terminate_at(self, run_id: RunId, at: datetime) -> None:
+        self.times[run_id] = at
+
+    def remove(self, run_id: RunId) -> None:
+        self.times.pop(run_id, None)
+
+
+@dataclass
+class FakeNotifications:
+    """SNS."""
+
+    sent: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def send(self, subject: str, text: str) -> None:
+        self.sent.append((subject, text))
+
+
+@dataclass
+class FakeMetrics:
+    """CloudWatch: the values of each metric, in order."""
+
+    values: dict[Metric, list[float]] = field(default_factory=dict[Metric, list[float]])
+
+    def put(self, metric: Metric, value: float) -> None:
+        self.values.setdefault(metric, []).append(value)
+
+
+@dataclass
+class FakePrices:
+    """Prices: one for on-demand, one for spot; None is a price that nobody knows."""
+
+    on_demand: Decimal | None = Decimal("0.10")
+    spot: Decimal | None = Decimal("0.04")
+
+    def usd_per_hour(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Decimal | None:
+        return self.spot if option is PurchaseOption.SPOT else self.on_demand
