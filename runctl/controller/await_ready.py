@@ -54,7 +54,10 @@ def _look(
         return record_departure(runs, attempt, Departure.of_view(view), at)
     if view is not None and attempt.instance_type is None:
         attempt = _describe(runs, attempt, view)
-    if FactKind.READY in attempt.facts or not commands.is_online(instance_id):
+    # SSM's agent may be online before the user data has brought ours: a machine of our own launch is ready when it
+    # announces itself (`observe_agent` asks SSM then). A machine that was given has done all that long ago.
+    is_launched_here = attempt.launch is not None
+    if is_launched_here or FactKind.READY in attempt.facts or not commands.is_online(instance_id):
         return False
     return record_ready(runs, attempt, at)
 
