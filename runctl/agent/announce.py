@@ -11,8 +11,11 @@ from runctl.agent.notice import Metadata
 RUN_TAG = "runctl:run"
 ATTEMPT_TAG = "runctl:attempt"
 
+FIRST_INTERVAL_S = 1.0
+"""The first announcement may be faster than the controller's note of the launch; the next ones come soon."""
+
 INTERVAL_S = 10.0
-"""`runctl.model.timing.READY_INTERVAL`."""
+"""`runctl.model.timing.READY_INTERVAL`: what the pause between two announcements grows to."""
 
 LIMIT_S = 600.0
 """`runctl.model.timing.READY_ANNOUNCED`."""
@@ -36,18 +39,20 @@ def read_identity(metadata: Metadata) -> Identity:
 def announce(
     identity: Identity, root: Path, bus: Bus, clock: Clock, wait: Callable[[float], object], say: Callable[[str], None]
 ) -> bool:
-    """Send `Machine Ready` every 10 s, for 10 min at most; says whether the start command came."""
+    """Send `Machine Ready`, at last every 10 s, for 10 min at most; says whether the start command came."""
     folder = AttemptFolder.of(root, identity.run_id, identity.attempt)
     events = EventSender(identity, bus, clock)
     limit = clock.monotonic() + LIMIT_S
     due_at = clock.monotonic()
+    interval_s = FIRST_INTERVAL_S
     while not folder.claim.exists():
         now = clock.monotonic()
         if now >= limit:
             say("no start command came; SSM can still bring one")
             return False
         if now >= due_at:
-            due_at = now + INTERVAL_S
+            due_at = now + interval_s
+            interval_s = min(2 * interval_s, INTERVAL_S)
             try:
                 events.send(EventKind.MACHINE_READY, {})
             except OSError as error:
