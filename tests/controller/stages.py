@@ -1,0 +1,56 @@
+"""A run brought to a stage, as a test needs it."""
+
+from typing import Any
+
+from runctl.model.names import State
+from tests.factories import RUN_ID
+from tests.fakes.state_machine import Execution
+from tests.fakes.world import World
+
+
+def start(world: World, **fields: Any) -> Execution:
+    """Submit a run; its execution has not begun."""
+    world.submit(**fields)
+    return Execution(world, RUN_ID)
+
+
+def to_wait_for_ssm(world: World, **fields: Any) -> Execution:
+    """Bring a run to `Wait for SSM`: its machine is pending."""
+    execution = start(world, **fields)
+    assert execution.advance() is State.WAIT_FOR_SSM
+    return execution
+
+
+def boot(world: World) -> None:
+    """Let the current machine run and be reachable."""
+    world.machines.boot(world.machine())
+    world.commands.online.add(world.machine())
+
+
+def to_preparing(world: World, **fields: Any) -> Execution:
+    """Bring a run to `Train`: the start command was sent, nothing was heard yet."""
+    execution = to_wait_for_ssm(world, **fields)
+    get_ready(world, execution)
+    return execution
+
+
+def get_ready(world: World, execution: Execution) -> None:
+    """Let the current machine announce itself."""
+    world.clock.move(20)
+    boot(world)
+    world.observe_agent(world.says_ready())
+    assert execution.advance() is State.TRAIN
+
+
+def to_training(world: World, **fields: Any) -> Execution:
+    """Bring a run to training."""
+    execution = to_preparing(world, **fields)
+    train(world)
+    return execution
+
+
+def train(world: World, **data: Any) -> None:
+    """Let the current machine's training begin."""
+    world.clock.move(5)
+    world.observe_agent(world.says_started(**data))
+    world.clock.move(60)
