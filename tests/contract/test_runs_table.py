@@ -55,8 +55,9 @@ def raw_items() -> dict[str, dict[str, Any]]:
 @pytest.mark.usefixtures("aws")
 def test_items_lie_as_the_architecture_says() -> None:
     table = a_runs_table()
-    table.create_run(a_run(estimated_usd=Decimal("1.75")))
-    table.begin_attempt(a_run(attempt=FIRST), an_attempt(instance_id=INSTANCE), [an_event("launched-1", 1)])
+    table.create_run(a_run())
+    current = a_run(attempt=FIRST, estimated_usd=Decimal("1.75"))
+    table.begin_attempt(current, an_attempt(instance_id=INSTANCE), [an_event("launched-1", 1)])
     table.record_progress(RUN_ID, some_progress())
 
     items = raw_items()
