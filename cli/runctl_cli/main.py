@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
     except RunctlError as error:
         return _fail(invocation, error)
     except click.ClickException as error:
-        return _fail(invocation, _usage_error(error))
+        path = _command_path(error)
+        invocation.command = invocation.command or path.partition(" ")[2]
+        return _fail(invocation, _usage_error(error, path))
     except (click.Abort, KeyboardInterrupt):
         return _fail(invocation, Interrupted("Interrupted."))
     except Exception as error:  # noqa: BLE001 - the boundary; what else comes is a fault of ours
@@ -51,24 +54,29 @@ def _fail(invocation: Invocation, error: RunctlError, trace: str = "") -> int:
     return error.exit_code
 
 
-def _usage_error(error: click.ClickException) -> UsageError:
-    """Turn click's complaint into ours, with the near name and the command whose help to read."""
+def _command_path(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context else "runctl"
+    return context.command_path if context else "runctl"
+
+
+def _usage_error(error: click.ClickException, path: str) -> UsageError:
+    """Turn click's complaint into ours, with the near name and the command whose help to read."""
     message = error.message
     hint = f"See: {path} --help"
-    if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand):
-        if error.possibilities:
-            hint = f"Did you mean {' or '.join(sorted(error.possibilities))}? See: {path} --help"
-        elif path == "runctl train":
-            hint = (
-                f"Arguments of the script go after two dashes: runctl train SCRIPT -- {' '.join([error.option_name])}"
-                if (isinstance(error, click.NoSuchOption))
-                else hint
-            )
+    if isinstance(error, click.NoSuchOption):
+        if path == "runctl train":
+            hint = f"Arguments of the script go after two dashes: runctl train SCRIPT -- {error.option_name}. {hint}"
+        hint = f"{_did_you_mean(error.option_name, error.possibilities)}{hint}"
+    elif isinstance(error, click.exceptions.NoSuchCommand):
+        hint = f"{_did_you_mean(error.command_name, error.possibilities)}{hint}"
     elif isinstance(error, click.BadParameter):
         message = error.format_message()
     return UsageError(message, hint=hint)
+
+
+def _did_you_mean(typed: str, known: Iterable[str] | None) -> str:
+    near = get_close_matches(typed, list(known or ()), n=2, cutoff=0.65)
+    return f"Did you mean {' or '.join(near)}? " if near else ""
 
 
 def _asked_output(words: Sequence[str]) -> OutputFormat:

@@ -3,14 +3,14 @@
 import getpass
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from runctl.client.archive import write_archive
-from runctl.client.deployment import Deployment
+from runctl.client.deployment import Deployment, MachineTypes
 from runctl.client.documents import run_document
 from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
@@ -22,13 +22,14 @@ from runctl.errors import InvalidSpec, RunctlError
 from runctl.model.attempt import Attempt
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
+from runctl.model.machine import MachineType
 from runctl.model.run import CodeRef, Run
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
 
 _FIRST_LOOK_S: Final = 0.25
-_LOOKS_S: Final = 2.0
+_LOOKS_S: Final = 1.0
 """Longest time between two looks at a run. A look is one read of one item: $0.000000125 (DynamoDB pricing)."""
 
 _PATIENCE_S: Final = 300.0
@@ -107,7 +108,7 @@ class Client:
     def plan(self, prepared: PreparedProject) -> Plan:
         """Check the instance types and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type."""
         spec = prepared.spec
-        types = self._deployment.machine_types.machine_types(spec.instance_types)
+        types = self._machine_types(spec.instance_types)
         architectures = sorted({machine_type.architecture for machine_type in types})
         if len(architectures) > 1:
             raise InvalidSpec(
@@ -125,6 +126,20 @@ class Client:
                 limit_usd=spec.max_cost_usd,
             ),
         )
+
+    def _machine_types(self, names: Sequence[str]) -> tuple[MachineType, ...]:
+        """Describe the types; a refusal is told by the names that EC2 does not know, whatever its own words."""
+        catalogue = self._deployment.machine_types
+        try:
+            return catalogue.machine_types(names)
+        except InvalidSpec as refusal:
+            unknown = [name for name in names if not _is_known(catalogue, name)]
+            if not unknown:
+                raise
+            raise InvalidSpec(
+                f"EC2 has no instance type {' and no '.join(unknown)} in {self.place.region}.",
+                hint="Check the spelling and the Region; all types: https://aws.amazon.com/ec2/instance-types/",
+            ) from refusal
 
     def launch(self, plan: Plan, *, on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None) -> Run:
         """Upload the code unless it is there, write the run, start its execution.
@@ -238,6 +253,14 @@ class Client:
     def cancel(self, run_id: RunId, *, now: bool = False) -> StopAnswer:
         """Let the run save, then end it; `now` ends its machine at once."""
         return self._deployment.stopper.stop(StopCommand(run_id=run_id, requested_by=self._user, now=now))
+
+
+def _is_known(catalogue: MachineTypes, name: str) -> bool:
+    try:
+        catalogue.machine_types([name])
+    except InvalidSpec:
+        return False
+    return True
 
 
 def _connected() -> Deployment:

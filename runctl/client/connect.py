@@ -53,15 +53,15 @@ def connect(
         if environment is not None:
             return AwsDeployment(_given_session(environment), endpoint_url=environment["AWS_ENDPOINT_URL"], hint=hint)
         session = boto3.Session(profile_name=profile, region_name=region)
-        if not session.region_name:
-            raise ConfigurationError(
-                "There is no AWS Region to work in.",
-                hint="Set AWS_REGION, or region in [aws] of .runctl.toml, e.g. eu-central-1.",
-            )
         if session.get_credentials() is None:
             raise CredentialsError(
                 "There are no AWS credentials.",
                 hint="Log in (aws sso login), set AWS_PROFILE, or use the cloud on this machine: --target local",
+            )
+        if not session.region_name:
+            raise ConfigurationError(
+                "There is no AWS Region to work in.",
+                hint="Set AWS_REGION, or region in [aws] of .runctl.toml, e.g. eu-central-1.",
             )
         return AwsDeployment(session, hint=hint)
 
