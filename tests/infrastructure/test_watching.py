@@ -1,0 +1,75 @@
+"""Alarms, notifications, dashboard: few, and heard."""
+
+import json
+from collections.abc import Callable
+
+from runctl.model.names import Metric, Parameter
+from stacks.constructs.alarms import MOST_ALARMS
+from tests.infrastructure.deployed_template import DeployedTemplate
+
+
+def test_there_are_no_more_alarms_than_are_free(template: DeployedTemplate) -> None:
+    assert 0 < len(template.of_type("AWS::CloudWatch::Alarm")) <= MOST_ALARMS
+
+
+def test_there_are_no_more_metrics_of_ours_than_are_free() -> None:
+    assert len(Metric) <= 10
+
+
+def test_every_alarm_tells_the_topic_and_says_what_to_do(template: DeployedTemplate) -> None:
+    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == ["<NotificationsTopic>"]
+        assert len(alarm["AlarmDescription"]) > 40
+
+
+def test_no_alarm_stands_for_one_run_user_or_project(template: DeployedTemplate) -> None:
+    dimensions = {
+        dimension["Name"]
+        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+    }
+
+    assert dimensions == {"QueueName"}
+
+
+def test_one_alarm_minds_the_dead_letters(template: DeployedTemplate) -> None:
+    minding = [
+        alarm
+        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    ]
+
+    assert [alarm["Dimensions"] for alarm in minding] == [
+        [{"Name": "QueueName", "Value": "<DeadLettersQueue.QueueName>"}]
+    ]
+    assert (minding[0]["Threshold"], minding[0]["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def test_alarms_look_at_metrics_that_are_put(template: DeployedTemplate) -> None:
+    ours = [a for a in template.of_type("AWS::CloudWatch::Alarm").values() if a["Namespace"] == "runctl"]
+
+    assert ours
+    assert {alarm["MetricName"] for alarm in ours} <= {metric.value for metric in Metric}
+
+
+def test_alarms_may_publish_on_a_topic_that_has_a_policy_of_its_own(template: DeployedTemplate) -> None:
+    (policy,) = template.of_type("AWS::SNS::TopicPolicy").values()
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    assert [(s["Principal"], s["Action"]) for s in allowed] == [
+        ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    ]
+
+
+def test_an_address_is_told_when_one_is_given(deploy: Callable[..., DeployedTemplate]) -> None:
+    told = deploy(**{Parameter.NOTIFY_EMAIL: "who@example.com"}).of_type("AWS::SNS::Subscription")
+
+    assert [s["Endpoint"] for s in told.values()] == ["who@example.com"]
+    assert not deploy().of_type("AWS::SNS::Subscription")
+
+
+def test_the_dashboard_is_made_when_it_is_asked_for(deploy: Callable[..., DeployedTemplate]) -> None:
+    (dashboard,) = deploy(**{Parameter.DASHBOARD: "true"}).of_type("AWS::CloudWatch::Dashboard").values()
+
+    assert len(json.loads(dashboard["DashboardBody"])["widgets"]) == 6
+    assert not deploy().of_type("AWS::CloudWatch::Dashboard")
