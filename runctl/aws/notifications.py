@@ -36,6 +36,8 @@ def ascii_subject(subject: str) -> str:
         if not unicodedata.combining(character)
     )
     text = plain.strip("- ")
-    if not text or not text[0].isalnum():
+    if not text:
+        return "runctl"
+    if not text[0].isalnum():
         text = f"runctl: {text}"
     return text if len(text) <= _MAX_SUBJECT else f"{text[: _MAX_SUBJECT - 3]}..."

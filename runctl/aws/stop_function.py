@@ -1,12 +1,12 @@
 """The function `stop_run`, invoked from a laptop."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from runctl import errors
 from runctl.aws.errors import aws_errors
+from runctl.model.base import WireModel
 from runctl.model.stop import StopAnswer, StopCommand
 
 if TYPE_CHECKING:
@@ -40,14 +40,21 @@ class StopFunction:
             raise errors.AwsError("The function stop_run answered what this version does not understand.") from error
 
 
+class _Told(WireModel):
+    """What Lambda tells of an exception (Lambda Developer Guide, "Using Lambda function error types")."""
+
+    errorType: str = ""
+    errorMessage: str = ""
+
+
 def _error_of(payload: bytes) -> errors.RunctlError:
     """Make the function's error again from what Lambda tells of it: `errorType` is the class name."""
     try:
-        told: dict[str, Any] = json.loads(payload)
-    except ValueError:
-        told = {}
-    name = str(told.get("errorType", "")).rpartition(".")[2]
-    message = str(told.get("errorMessage", "")) or "no message"
+        told = _Told.model_validate_json(payload)
+    except ValidationError:
+        told = _Told()
+    name = told.errorType.rpartition(".")[2]
+    message = told.errorMessage or "no message"
     our_class = getattr(errors, name, None)
     if isinstance(our_class, type) and issubclass(our_class, errors.RunctlError):
         return our_class(message)
