@@ -252,6 +252,11 @@ class Requests:
         signal.signal(signal.SIGUSR1, self._on_save)
         signal.signal(signal.SIGTERM, self._on_leave)
 
+    def close(self) -> None:
+        """Listen no more: Python itself takes a moment to end, and a SIGTERM then must not undo a success."""
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     def _on_save(self, *_: object) -> None:
         self.save = True
 
@@ -368,10 +373,12 @@ def main() -> int:
     requests = Requests()  # first of all: a signal must never meet a process that does not listen yet
     options = parse_arguments()
     try:
-        return train(options, requests)
+        exit_code = train(options, requests)
     except DataError as error:
         print(f"error  {error}", file=sys.stderr)
-        return 1
+        exit_code = 1
+    requests.close()
+    return exit_code
 
 
 if __name__ == "__main__":

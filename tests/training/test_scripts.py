@@ -131,6 +131,20 @@ def test_sigusr1_saves_and_goes_on(kind: Kind, tmp_path: Path) -> None:
 
 
 @each_kind
+def test_sigterm_after_the_end_of_training_does_not_undo_its_success(kind: Kind, tmp_path: Path) -> None:
+    process = Script(kind.name, tmp_path, *kind.short).start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("done"):
+            break
+
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+
+    assert end(process).exit_code == 0
+
+
+@each_kind
 def test_a_disk_that_fills_up_leaves_no_torn_checkpoint(kind: Kind, tmp_path: Path) -> None:
     script = Script(kind.name, tmp_path, *kind.short)
 
