@@ -26,16 +26,18 @@ FOLDER: Final = REPOSITORY / ".runctl" / "demo"
 PROJECT: Final = FOLDER / "project"
 RESULT: Final = FOLDER / "result.json"
 
-EPOCHS: Final = 40
-INTERRUPT_AT: Final = EPOCHS // 3
+EPOCHS: Final = 48
+INTERRUPT_AT: Final = EPOCHS // 4
 TRAINING: Final = (
     *("training/train_digits.py", "--instance-type", "t3.medium", "--spot", "--yes"),
-    *("--", "--epochs", str(EPOCHS), "--seed", "7", "--pause-s", "0.15"),
+    *("--", "--epochs", str(EPOCHS), "--seed", "7", "--pause-s", "0.2"),
 )
 """The pause keeps a training of half a second long enough to be interrupted in its middle."""
 NOTICE: Final = "4s"
 """EC2 gives two minutes. The training saves in far less, and the demo need not last as long."""
 LIMIT_S: Final = 120.0
+LOOK_S: Final = 0.2
+LOOK_ON: Final = f". .venv/bin/activate && cd {PROJECT.relative_to(REPOSITORY)}"
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "STOPPED"})
 
 
@@ -109,17 +111,20 @@ class Demo:
         deadline = time.monotonic() + LIMIT_S
         told: set[str] = set()
         acted = False
+        run = cast("RunDocument", self._runctl.ask("status", run_id))
         while True:
-            run = cast("RunDocument", self._runctl.ask("status", run_id))
             events = cast("list[dict[str, Any]]", self._runctl.ask("events", run_id)["events"])
             self._tell(run, events, told)
+            if any(event["kind"] == "concluded" for event in events):
+                run = cast("RunDocument", self._runctl.ask("status", run_id))
             if run["status"] in ENDED:
                 return run
             if time.monotonic() > deadline:
                 raise CommandFailed(
-                    f"The run {run_id} did not end in {LIMIT_S:.0f} s; see: {_look(f'events {run_id}')}"
+                    f"The run {run_id} did not end in {LIMIT_S:.0f} s; see: {LOOK_ON} && runctl events {run_id}"
                 )
             acted = acted or act(run_id, events)
+            time.sleep(LOOK_S)
 
     def _interrupt_in_the_middle(self, run_id: str, events: list[dict[str, Any]]) -> bool:
         """Take the machine back once enough is learned; answer whether that was done."""
@@ -145,11 +150,10 @@ class Demo:
 
     def _tell_next(self, outcome: Outcome, *, is_up: bool) -> None:
         run_id = outcome.interrupted["run_id"]
-        commands = [] if is_up else [_look("local up")]
-        commands += [_look(f"status {run_id}"), _look(f"events {run_id}"), _look(f"logs {run_id}")]
+        up, down = ([], ["runctl local down"]) if is_up else (["runctl local up"], [])
         self._stage.commands(
             f"{outcome.seconds:.0f} s; written to {RESULT.relative_to(REPOSITORY)}. Look on:",
-            [*commands, *([_look("local down")] if is_up else [])],
+            [LOOK_ON, *up, *(f"runctl {verb} {run_id}" for verb in ("status", "events", "logs")), *down],
         )
 
 
@@ -160,11 +164,6 @@ def _weights(account: Account, run: RunDocument) -> str:
 
 def _words(arguments: tuple[str, ...]) -> str:
     return " ".join(arguments)
-
-
-def _look(command: str) -> str:
-    """Write a command so that it can be pasted in the repository's root."""
-    return f".venv/bin/runctl --config {(PROJECT / '.runctl.toml').relative_to(REPOSITORY)} {command}"
 
 
 def main() -> int:

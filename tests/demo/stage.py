@@ -1,5 +1,6 @@
 """What the demo shows: what happens, with times; then both runs side by side."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,21 +20,29 @@ _STYLES = {
 }
 
 
+_MACHINE = re.compile(r"(?:the )?(?:spot|on-demand) machine (i-[0-9a-f]{4})[0-9a-f]* \([^,)]*, ([^)]*)\)")
+_WIDTH_OF_FILES = 120
+"""Columns when nobody watches: a log is wider than the 80 columns of an unknown terminal."""
+
+
 class Stage:
     """Where the demo speaks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = max(self._console.width, _WIDTH_OF_FILES)
 
     def title(self, text: str, note: str) -> None:
         """Open."""
-        self._console.print(Text.assemble((text, "bold"), "  ", (note, "dim")))
+        self._console.print(Text(text, "bold"))
+        self._console.print(Text(note, "dim"))
 
     def scene(self, text: str, command: str) -> None:
         """Say what comes, and the command that does it."""
         self._console.print()
         self._console.print(Text(text, "bold cyan"))
-        self._console.print(Text(f"  $ {command}", "dim"))
+        self._console.print(Text(f"$ {command}", "dim"))
 
     def line(self, seconds: float | None, label: str, text: str, style: str = "") -> None:
         """Say one thing, with its time."""
@@ -47,7 +56,7 @@ class Stage:
     def event(self, seconds: float, event: dict[str, Any]) -> None:
         """Say what happened to a run."""
         kind = event["kind"]
-        self.line(seconds, kind.replace("_", " "), event["text"], _STYLES.get(kind, ""))
+        self.line(seconds, kind.replace("_", " "), shorten(event["text"]), _STYLES.get(kind, ""))
 
     def comparison(self, outcome: Outcome) -> None:
         """Show both runs side by side."""
@@ -88,9 +97,14 @@ class Stage:
         self._console.print(Text(f"✗ {text}", "bold red"), soft_wrap=True)
 
 
+def shorten(text: str) -> str:
+    """Name a machine by the beginning of its id and its zone: purchase option and type are the same all along."""
+    return _MACHINE.sub(r"\1… in \2", text)
+
+
 def _machines(run: RunDocument) -> str:
-    zones = [f"{attempt['instance_type']} {attempt['availability_zone']}" for attempt in run["attempts"]]
-    return f"{len(zones)}: " + ", ".join(zones)
+    zones = [attempt["availability_zone"] for attempt in run["attempts"]]
+    return f"{len(zones)} ({', '.join(zones)})"
 
 
 def _resumed(run: RunDocument) -> str:

@@ -1,0 +1,33 @@
+"""What the demo shows is short enough to read."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tests.demo.stage import Stage, shorten
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            "EC2 launched the spot machine i-7164b82f966964524 (t3.medium, us-east-1b) at $0.018500 an hour.",
+            "EC2 launched i-7164… in us-east-1b at $0.018500 an hour.",
+        ),
+        ("The run was admitted.", "The run was admitted."),
+    ],
+)
+def test_machines_are_named_in_short(told: str, shown: str) -> None:
+    assert shorten(told) == shown
+
+
+def test_a_line_fits_the_terminal() -> None:
+    screen = io.StringIO()
+
+    Stage(Console(file=screen, width=60, force_terminal=True, color_system=None)).line(1.25, "launched", "words " * 30)
+
+    (line,) = screen.getvalue().splitlines()
+    assert len(line) <= 60
+    assert line.startswith("   1.2 s  launched")
+    assert line.endswith("…")
