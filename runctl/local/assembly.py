@@ -62,8 +62,23 @@ class Assembly:
     @property
     def parameter_names(self) -> frozenset[str]:
         """The template's parameters."""
-        template = cast("dict[str, Any]", json.loads(self.template_text))
-        return frozenset(template.get("Parameters", {}))
+        return frozenset(self._template.get("Parameters", {}))
+
+    @property
+    def function_keys(self) -> dict[str, str]:
+        """Keys of the archives of functions, by logical id, for those that are among the assets."""
+        keys = {asset.key for asset in self.assets}
+        resources = cast("dict[str, dict[str, Any]]", self._template["Resources"])
+        return {
+            logical_id: key
+            for logical_id, resource in resources.items()
+            if resource["Type"] == "AWS::Lambda::Function"
+            and (key := resource["Properties"]["Code"].get("S3Key")) in keys
+        }
+
+    @property
+    def _template(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads(self.template_text))
 
 
 def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -71,6 +72,7 @@ class Deployer:
             self._change("create_stack", parameters)
         else:
             self._change("update_stack", parameters)
+            self._refresh_code(assembly)
         self._require_same_template(assembly)
         self._s3.put_object(Bucket=ASSET_BUCKET, Key=_DEPLOYED_KEY, Body=wanted.encode())
         say(f"Deployed the stack {STACK_NAME} in {time.monotonic() - started:.1f} s.")
@@ -125,6 +127,21 @@ class Deployer:
         status = self._settled_status()
         if status != ("CREATE_COMPLETE" if operation == "create_stack" else "UPDATE_COMPLETE"):
             raise DeploymentFailed(f"The stack {STACK_NAME} ended as {status}: {self._reason()}", hint=_HINT)
+
+    def _refresh_code(self, assembly: Assembly) -> None:
+        """Give functions the archive that lies under their key now.
+
+        A key names the build for AWS. The one for this machine may change under it, with another Python, and then
+        CloudFormation sees no change.
+        """
+        functions = self._client("lambda")
+        wanted = {asset.key: b64encode(bytes.fromhex(asset.sha256)).decode() for asset in assembly.assets}
+        for logical_id, key in assembly.function_keys.items():
+            name = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)[
+                "StackResourceDetail"
+            ]["PhysicalResourceId"]
+            if functions.get_function_configuration(FunctionName=name)["CodeSha256"] != wanted[key]:
+                functions.update_function_code(FunctionName=name, S3Bucket=ASSET_BUCKET, S3Key=key)
 
     def _delete(self) -> None:
         self._cloudformation.delete_stack(StackName=STACK_NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,6 +27,10 @@ _START_LIMIT_S: Final = 60.0
 _END_LIMIT_S: Final = 20.0
 """Longer than the servers' own end takes: machines get a second of grace, and then SIGKILL."""
 
+_CHILDREN_END_LIMIT_S: Final = 2.0
+"""After the server's end: each child ends by itself when it sees it."""
+
+_LOOK_EVERY_S: Final = 0.01
 _LOCK_LIMIT_S: Final = 180.0
 _LOG_TAIL: Final = 15
 _NOT_PASSED_ON: Final = ("AWS_", "MINISTACK_", "LAMBDA_", "LOCALSTACK_", "PYTHONWARNINGS", "BOTO_", "EDGE_PORT")
@@ -89,18 +94,14 @@ def start(state_dir: Path, *, port: int, boot_delay_s: float, module: str) -> Cl
 
 def end(process: psutil.Process) -> None:
     """End a server and its whole tree: ask first, then kill what is left."""
-    tree = [process, *_descendants(process)]
+    tree = _descendants(process)
     process.terminate()
-    _, alive = psutil.wait_procs([process], timeout=_END_LIMIT_S)
-    # What was started meanwhile hangs below what is still there.
-    tree += [child for each in alive for child in _descendants(each)]
-    _, alive = psutil.wait_procs(tree, timeout=1.0)
-    for each in alive:
-        try:
+    if _alive_after([process], _END_LIMIT_S):
+        tree += [process, *_descendants(process)]  # what was started meanwhile
+    for each in _alive_after(tree, _CHILDREN_END_LIMIT_S):
+        with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=5.0)
+    _alive_after(tree, _END_LIMIT_S)
 
 
 def resident_mib(process: psutil.Process) -> float:
@@ -121,6 +122,25 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def _alive_after(processes: list[psutil.Process], limit_s: float) -> list[psutil.Process]:
+    """Wait for the end of processes; return those that still live after `limit_s`.
+
+    A dead process that its parent has not collected is gone: the parent may be a container's first process, which
+    never does.
+    """
+    deadline = time.monotonic() + limit_s
+    while (alive := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _environment() -> dict[str, str]:

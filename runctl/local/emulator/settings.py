@@ -15,6 +15,10 @@ SECRET_ACCESS_KEY: Final = "local"
 IDLE_ENVIRONMENT_S: Final = 30
 """Idle time after which an execution environment may end; the reaper looks every 30 s."""
 
+IDLE_NURSERY_S: Final = 600
+"""Idle time after which the process that forks environments may end. It holds little more than imported libraries, and
+without it the first step of the next run waits for them."""
+
 LAMBDA_CONCURRENCY: Final = 10
 """Concurrent invocations in the account: what a new AWS account has. More are throttled, here as there."""
 

@@ -98,6 +98,36 @@ TEMPLATE: Final[dict[str, Any]] = {
         "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17"}}},
         **{_title(name): {"Type": "AWS::SQS::Queue"} for name in QUEUES},
         **{f"{_title(name)}Function": _function(name) for name in HANDLERS},
+        "Table": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            },
+        },
+        "Bucket": {
+            "Type": "AWS::S3::Bucket",
+            "Properties": {
+                "LifecycleConfiguration": {
+                    "Rules": [{"Id": "old", "Status": "Enabled", "Prefix": "handoff/", "ExpirationInDays": 31}]
+                }
+            },
+        },
+        "Logs": {"Type": "AWS::Logs::LogGroup"},
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "DefinitionString": '{"StartAt": "Only", "States": {"Only": {"Type": "Succeed"}}}',
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+                "LoggingConfiguration": {
+                    "Level": "ERROR",
+                    "IncludeExecutionData": False,
+                    "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["Logs", "Arn"]}}}],
+                },
+            },
+        },
         "FailConfig": {
             "Type": "AWS::Lambda::EventInvokeConfig",
             "Properties": {

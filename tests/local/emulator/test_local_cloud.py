@@ -16,6 +16,7 @@ from runctl.local.cloud import LocalCloud
 from runctl.local.errors import AssemblyMissing, DeploymentFailed, LocalCloudDown, ServerDidNotStart
 from tests.local.emulator.assembly import write_assembly
 from tests.local.emulator.server_module import SERVER_MODULE
+from tests.local.emulator.services import Services, wait_until
 
 pytestmark = pytest.mark.local_cloud
 
@@ -36,6 +37,30 @@ BROKEN: dict[str, Any] = {
         },
     },
 }
+
+SLEEPS = "import time\n\ndef handler(event, context):\n    time.sleep(60)\n"
+WITH_FUNCTION: dict[str, Any] = {
+    **TINY,
+    "Resources": {
+        "Role": BROKEN["Role"],
+        "Function": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                **BROKEN["Broken"]["Properties"],
+                "Code": {"S3Bucket": {"Ref": "AssetBucket"}, "S3Key": "code.zip"},
+                "FunctionName": "tiny",
+                "Timeout": 100,
+            },
+        },
+    },
+}
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def silence(_: str) -> None:
@@ -58,21 +83,21 @@ def test_cloud_that_is_not_up_says_so(cloud: LocalCloud) -> None:
         cloud.environment()
 
 
-def test_up_starts_one_process_and_deploys(cloud: LocalCloud) -> None:
-    status = cloud.up(say=silence)
+def test_up_starts_one_process_and_deploys(local_cloud: LocalCloud) -> None:
+    status = local_cloud.status()
 
     assert status.is_up
     assert status.stack_status == "CREATE_COMPLETE"
     assert status.pid is not None
     assert psutil.Process(status.pid).ppid() != os.getpid()
-    assert cloud.environment()["AWS_ENDPOINT_URL"] == status.endpoint_url
+    assert local_cloud.environment()["AWS_ENDPOINT_URL"] == status.endpoint_url
 
 
-def test_second_up_answers_with_what_runs(cloud: LocalCloud) -> None:
+def test_second_up_answers_with_what_runs(local_cloud: LocalCloud) -> None:
     said: list[str] = []
-    first = cloud.up(say=silence)
+    first = local_cloud.status()
 
-    second = cloud.up(say=said.append)
+    second = local_cloud.up(say=said.append)
 
     assert (second.pid, second.endpoint_url) == (first.pid, first.endpoint_url)
     assert any("has not changed" in line for line in said)
@@ -88,24 +113,16 @@ def test_changed_template_is_deployed_by_the_next_up(cloud: LocalCloud, tmp_path
     assert status.stack_status == "UPDATE_COMPLETE"
 
 
-def test_down_ends_the_process_and_frees_the_port(cloud: LocalCloud) -> None:
-    status = cloud.up(say=silence)
-    assert status.pid is not None
+def test_down_ends_the_process_and_the_next_up_takes_its_port(cloud: LocalCloud) -> None:
+    first = cloud.up(say=silence)
+    server = psutil.Process(first.pid)
 
     ended = cloud.down(say=silence)
 
     assert ended
-    assert not psutil.pid_exists(status.pid)
+    assert not _lives(server)
     assert not cloud.status().is_up
-
-
-def test_next_up_takes_the_port_of_the_last_one(cloud: LocalCloud) -> None:
-    first = cloud.up(say=silence)
-    cloud.down(say=silence)
-
-    second = cloud.up(say=silence)
-
-    assert second.endpoint_url == first.endpoint_url
+    assert cloud.up(say=silence).endpoint_url == first.endpoint_url
 
 
 def test_killed_server_is_not_up_and_up_starts_another(cloud: LocalCloud) -> None:
@@ -122,6 +139,36 @@ def test_killed_server_is_not_up_and_up_starts_another(cloud: LocalCloud) -> Non
     assert second.pid != first.pid
 
 
+def test_other_archive_under_the_same_key_is_what_runs_after_the_next_up(cloud: LocalCloud, tmp_path: Path) -> None:
+    write_assembly(tmp_path / "assembly", WITH_FUNCTION, {"module.py": "def handler(event, context):\n    return 1\n"})
+    cloud.up(say=silence)
+    write_assembly(tmp_path / "assembly", WITH_FUNCTION, {"module.py": "def handler(event, context):\n    return 2\n"})
+
+    cloud.up(say=silence)
+
+    lambdas = Services(cloud.environment(), {}, {}).client("lambda")
+    assert lambdas.invoke(FunctionName="tiny")["Payload"].read() == b"2"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_server_however_it_ended(
+    cloud: LocalCloud, tmp_path: Path, how: signal.Signals
+) -> None:
+    write_assembly(tmp_path / "assembly", WITH_FUNCTION, {"module.py": SLEEPS})
+    status = cloud.up(say=silence)
+    Services(cloud.environment(), {}, {}).client("lambda").invoke(FunctionName="tiny", InvocationType="Event")
+    server = psutil.Process(status.pid)
+    nursery_and_environment = 2
+    tree = wait_until(
+        lambda: found if len(found := server.children(recursive=True)) == nursery_and_environment else None,
+        "the processes of a function",
+    )
+
+    server.send_signal(how)
+
+    wait_until(lambda: None if any(map(_lives, [server, *tree])) else True, "the end of every process", timeout_s=5)
+
+
 def test_taken_port_is_refused_with_its_number(cloud: LocalCloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -132,24 +179,17 @@ def test_taken_port_is_refused_with_its_number(cloud: LocalCloud) -> None:
     assert not cloud.status().is_up
 
 
-def test_failed_deployment_names_the_resource_and_the_reason(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_failed_deployment_names_the_resource_and_a_corrected_template_deploys(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
     write_assembly(tmp_path / "assembly", {**TINY, "Resources": BROKEN})
 
     with pytest.raises(DeploymentFailed, match=r"Broken \(AWS::Lambda::Function\): .*missing\.zip"):
         cloud.up(say=silence)
 
     assert cloud.status().is_up
-
-
-def test_corrected_template_deploys_after_a_failed_one(cloud: LocalCloud, tmp_path: Path) -> None:
-    write_assembly(tmp_path / "assembly", {**TINY, "Resources": BROKEN})
-    with pytest.raises(DeploymentFailed):
-        cloud.up(say=silence)
     write_assembly(tmp_path / "assembly", TINY)
-
-    status = cloud.up(say=silence)
-
-    assert status.stack_status == "CREATE_COMPLETE"
+    assert cloud.up(say=silence).stack_status == "CREATE_COMPLETE"
 
 
 def test_missing_assembly_is_told_before_anything_starts(tmp_path: Path) -> None:

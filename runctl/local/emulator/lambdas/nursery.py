@@ -25,6 +25,9 @@ PRELOADED: Final = ("boto3", "pydantic", "aws_lambda_powertools")
 """Imported once before forking. They are slow to import, are what handlers are made of, and start no thread."""
 
 
+_KEPT_ARCHIVES: Final = 3
+
+
 class EnvironmentProcess:
     """One forked environment. Has what ministack asks of a process: `poll`, `terminate`, `wait`, `kill`."""
 
@@ -130,6 +133,7 @@ class Nurseries:
         self._functions_dir = functions_dir
         self._lock = threading.Lock()
         self._nurseries: dict[str, Nursery] = {}
+        _forget_old(functions_dir)
 
     def of(self, code_zip: bytes) -> Nursery:
         """The nursery of a code archive, which is unpacked once."""
@@ -152,6 +156,13 @@ class Nurseries:
             nurseries = list(self._nurseries.values())
         for nursery in nurseries:
             nursery.stop()
+
+
+def _forget_old(functions_dir: Path) -> None:
+    """Remove all unpacked archives but the newest: only an unchanged deployment uses one of an earlier server."""
+    folders = sorted(functions_dir.glob("*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in folders[_KEPT_ARCHIVES:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpacked(code_zip: bytes, target: Path) -> Path:

@@ -8,7 +8,7 @@ from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends import (
     async_invocations,
     dead_letters,
-    function_code,
+    deployment,
     history,
     lambda_executor,
     start_and_stop,
@@ -37,7 +37,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         start_and_stop,
         async_invocations,
         dead_letters,
-        function_code,
+        deployment,
     ):
         mend.apply()
     return lambda_executor.apply(functions_dir)

@@ -15,6 +15,7 @@ from typing import Any
 from runctl.local.emulator.lambdas.environment import Environment
 from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.seam import module, replace
+from runctl.local.emulator.settings import IDLE_NURSERY_S
 
 
 def apply(functions_dir: Path) -> Nurseries:
@@ -64,7 +65,9 @@ def apply(functions_dir: Path) -> Nurseries:
         runtime.kill_workers(ended)
         with runtime._lock:
             left = [each for environments in runtime._workers.values() for each in environments]
-        nurseries.end_idle(oldest, {each.code_dir for each in left if isinstance(each, Environment)})
+        nurseries.end_idle(
+            time.time() - IDLE_NURSERY_S, {each.code_dir for each in left if isinstance(each, Environment)}
+        )
         return len(ended)
 
     def call_lambda(func_ref: str, event: Any) -> Any:
