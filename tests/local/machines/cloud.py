@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import boto3
+import psutil
+from botocore.config import Config
 
 from runctl.local.emulator.settings import ACCOUNT_ID, REGION, SECRET_ACCESS_KEY
 
@@ -80,17 +81,19 @@ class Cloud:
         """The one endpoint."""
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str) -> Any:
-        """A boto3 client."""
-        if service not in self.clients:
-            self.clients[service] = boto3.client(  # pyright: ignore[reportCallIssue, reportUnknownMemberType]
+    def client(self, service: str, *, checked: bool = True) -> Any:
+        """A boto3 client; one that is not `checked` sends parameters that it knows to be wrong."""
+        name = service if checked else f"{service}, unchecked"
+        if name not in self.clients:
+            self.clients[name] = boto3.client(  # pyright: ignore[reportCallIssue, reportUnknownMemberType]
                 service,  # pyright: ignore[reportArgumentType]
                 endpoint_url=self.url,
                 region_name=REGION,
                 aws_access_key_id=ACCOUNT_ID,
                 aws_secret_access_key=SECRET_ACCESS_KEY,
+                config=Config(parameter_validation=checked),
             )
-        return self.clients[service]
+        return self.clients[name]
 
     @property
     def ec2(self) -> Any:
@@ -233,9 +236,8 @@ class Cloud:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs."""
+    """Whether a process runs; one that is dead and not yet collected does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True

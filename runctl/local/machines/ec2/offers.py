@@ -104,6 +104,9 @@ class Offers:
         if own or not named:
             asked = {**parameters, "ImageIds": own} if named else parameters
             images += (await self._upstream.call("ec2", "DescribeImages", **asked))["Images"]
+        found = {image["ImageId"] for image in images}
+        if missing := [image_id for image_id in own if image_id not in found]:
+            raise AwsError("InvalidAMIID.NotFound", f"The image id '[{', '.join(missing)}]' does not exist")
         owners = set(parameters.get("Owners") or [])
         if named or owners & {"amazon", _AMAZON}:
             images += [_image_view(image) for image in matching(public, parameters.get("Filters"), _IMAGE_FILTERS)]

@@ -168,6 +168,7 @@ class Init:
                 self._reap()
                 time.sleep(_POLL_S)
         left = tree.kill_members(self._instance_id, os.getpid(), reap=self._reap)
+        self._reap()  # whoever inherits us may not collect our dead
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._tell("halted", left=sorted(left))
         sys.exit(0)
