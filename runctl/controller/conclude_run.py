@@ -20,8 +20,7 @@ def conclude_run(
 ) -> dict[str, Any]:
     """Conclude the state machine's run; a repeated invocation answers the same."""
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
-    trained = state.training is not None
-    conclusion = conclude(state.run_id, ports, _verdict(state), trained=trained)
+    conclusion = conclude(state.run_id, ports, _verdict(state), failure=state.error)
     return conclusion.model_dump(mode="json")
 
 

@@ -11,7 +11,7 @@ from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_run
 from runctl.errors import RunEnded
 from runctl.model.attempt import Attempt
-from runctl.model.decision import Conclusion
+from runctl.model.decision import Conclusion, StepFailure
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
@@ -41,11 +41,13 @@ class Verdict:
     text: str
 
 
-def conclude(run_id: RunId, ports: Concluding, verdict: Verdict | None = None, *, trained: bool = False) -> Conclusion:
+def conclude(
+    run_id: RunId, ports: Concluding, verdict: Verdict | None = None, *, failure: StepFailure | None = None
+) -> Conclusion:
     """End a run once: its machines, its last attempt, its status; tell people; remove what it left.
 
-    Without a verdict the facts of the current attempt and the stop request say why. A run that has ended keeps its
-    ending; what an interrupted earlier invocation left undone is done.
+    Without a verdict the facts of the current attempt, the stop request and what the state machine caught say why. A
+    run that has ended keeps its ending; what an interrupted earlier invocation left undone is done.
     """
     runs, at = ports.runs, ports.now()
     run = load_run(runs, run_id)
@@ -55,7 +57,7 @@ def conclude(run_id: RunId, ports: Concluding, verdict: Verdict | None = None, *
         if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
             _notify(run, attempts, ports)
     else:
-        ending = _end_last_attempt(run, attempts, ports, at, trained=trained)
+        ending = _end_last_attempt(run, attempts, ports, at, verdict=verdict, failure=failure)
         try:
             run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending), ports))
             _notify(run, runs.attempts(run_id), ports)
@@ -82,7 +84,13 @@ def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) ->
 
 
 def _end_last_attempt(
-    run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at: datetime, *, trained: bool
+    run: Run,
+    attempts: tuple[Attempt, ...],
+    ports: Concluding,
+    at: datetime,
+    *,
+    verdict: Verdict | None,
+    failure: StepFailure | None,
 ) -> Ending | None:
     current = next((attempt for attempt in attempts if attempt.number == run.attempt), None)
     if current is None:
@@ -90,7 +98,9 @@ def _end_last_attempt(
     ending = stored_ending(current)
     if ending is None:
         current, _ = look_again(current, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
-        ending = classify(Evidence(attempt=current, stop_request=run.stop_request, trained=trained))
+        trained = verdict is not None and verdict.reason is Reason.COMPLETED
+        evidence = Evidence(attempt=current, stop_request=run.stop_request, failure=failure, trained=trained)
+        ending = classify(evidence)
         end_attempt(ports.runs, run.run_id, current.number, ending, at)
     return ending
 

@@ -40,7 +40,7 @@ class Evidence:
     online: bool | None = None
     """SSM's answer; None when it was not asked."""
     trained: bool = False
-    """Whether the state machine's `Train` was answered with success."""
+    """Whether the state machine's `Train` was answered with success, which only a report of success does."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
 """The success path, from the submission to the notification."""
 
 from runctl.model.names import State
-from runctl.model.run import PurchaseOption
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
-from runctl.model.timeline import TimelineKind
-from tests.controller.stages import start, to_training, to_wait_for_ssm
-from tests.factories import RUN_ID, make_run, make_spec
+from tests.controller.stages import to_training
 from tests.fakes.world import World
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from runctl.errors import RunctlError
+from runctl.errors import RunctlError, RunEnded
 from runctl.model.decision import Action, StepState
 from runctl.model.ids import RunId, TaskToken
 from runctl.model.names import State
@@ -143,7 +143,7 @@ class Execution:
                 self.state = FINAL_STATE[self.data["conclusion"]["status"]]
             case State.RUN_SUCCEEDED:
                 self._finish(ExecutionStatus.SUCCEEDED)
-            case State.RUN_FAILED | State.RUN_CANCELLED | State.RUN_STOPPED:
+            case State.RUN_FAILED | State.RUN_CANCELLED | State.RUN_STOPPED | State.ALREADY_ENDED:
                 self._finish(ExecutionStatus.FAILED)
 
     def _task(self, step: Callable[[StepState], dict[str, Any]], following: State, result: str = "") -> None:
@@ -155,34 +155,47 @@ class Execution:
         self.state = following
 
     def _wait(self, step: Callable[[StepState, TaskToken], dict[str, Any]], timeout_s: int, timeout_error: str) -> None:
-        number = len(self.entered) + self.retries
-        token = self.world.tokens.hand_out(TaskToken(f"token-{self.run_id}-{number}"))
-        self.token, self.timeout_error = token, timeout_error
+        """A callback task that is tried again gets a new token."""
+        self.timeout_error = timeout_error
         self.deadline = self.world.clock() + timedelta(seconds=timeout_s)
-        self._invoke(lambda state: step(state, token))
+
+        def invoke(state: StepState) -> dict[str, Any]:
+            if self.token is not None:
+                self.world.tokens.expire(self.token)
+            number = len(self.entered) + self.retries
+            self.token = self.world.tokens.hand_out(TaskToken(f"token-{self.run_id}-{number}"))
+            return step(state, self.token)
+
+        self._invoke(invoke)
 
     def _invoke(self, step: Callable[[StepState], dict[str, Any]]) -> dict[str, Any] | None:
-        for _ in range(RETRIES):
+        tries = 0
+        while True:
             state = StepState.model_validate(json.loads(json.dumps(self.data)))
             try:
                 return step(state)
             except RunctlError as error:
-                if type(error).__name__ not in RETRIED:
+                tries += 1
+                if type(error).__name__ not in RETRIED or tries > RETRIES:
                     return self._catch_raised(error)
                 self.retries += 1
                 self.world.clock.move(RETRY_PAUSE_S)
-                last = error
-        return self._catch_raised(last)
 
     def _catch_raised(self, error: RunctlError) -> None:
         """A Lambda that raised: the class's name, and a JSON document as the Cause."""
-        cause = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}
+        cause: dict[str, Any] = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}
+        if self.token is not None:
+            self.world.tokens.expire(self.token)
         self.token, self.deadline = None, None
         self._catch(type(error).__name__, json.dumps(cause))
 
     def _catch(self, error: str, cause: str) -> None:
         self.data["error"] = {"Error": error, "Cause": cause}
-        if self.state in (State.DECIDE_WHAT_NEXT, State.CONCLUDE_RUN):
+        if self.state is State.ADMIT_RUN and error == RunEnded.__name__:
+            self.state = State.ALREADY_ENDED
+        elif self.state is State.DECIDE_WHAT_NEXT:
+            self.state = State.CONCLUDE_RUN
+        elif self.state is State.CONCLUDE_RUN:
             self._finish(ExecutionStatus.FAILED)
         else:
             self.state = State.DECIDE_WHAT_NEXT

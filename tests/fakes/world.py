@@ -1,4 +1,4 @@
-"""A whole deployment in memory: every port, every function of the controller over them, and events as AWS sends them."""
+"""A deployment in memory: every port, every function of the controller over them, and events as AWS sends them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -170,7 +170,7 @@ class World:
         return observe_execution(event, commands=self.commands, **self._concluding)
 
     def stop_run(self, run_id: RunId = RUN_ID, **fields: Any) -> dict[str, Any]:
-        command = StopCommand(run_id=run_id, **({"requested_by": "ada"} | fields))
+        command = StopCommand.model_validate({"run_id": run_id, "requested_by": "ada", **fields})
         return stop_run(command, tokens=self.tokens, commands=self.commands, **self._concluding)
 
     def watch_costs(self) -> dict[str, Any]:
