@@ -7,6 +7,7 @@ from moto import mock_aws
 
 from runctl.controller.ports import RunStore
 from tests.contract.runs_table import a_runs_table
+from tests.fakes.runs import InMemoryRunStore
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +27,11 @@ def aws() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["dynamodb"])
+@pytest.fixture(params=["DynamoDB", "in memory"])
 def store(request: pytest.FixtureRequest) -> Iterator[RunStore]:
     """Make an empty store of each implementation."""
+    if request.param == "in memory":
+        yield InMemoryRunStore()
+        return
     with mock_aws():
         yield a_runs_table()
