@@ -1,6 +1,17 @@
 """runctl trains models on EC2 with no server of its own.
 
 Importing this package imports nothing else: the agent carries it to machines, and `runctl --help` must be quick.
+`Client` and `RunSpec`, the Python API, are imported when they are first named; `__init__.pyi` tells type checkers.
 """
 
 __version__ = "0.1.0"
+
+_HOMES = {"Client": "runctl.client.client", "RunSpec": "runctl.client.spec"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,4 @@
+from runctl.client.client import Client as Client
+from runctl.client.spec import RunSpec as RunSpec
+
+__version__: str
