@@ -11,7 +11,7 @@ local = LazyGroup(
     name="local",
     verbs={
         "up": VerbEntry(f"{_CLOUD}:up", "Start it and deploy the stack; a second time changes nothing."),
-        "down": VerbEntry(f"{_CLOUD}:down", "End it and all its machines; its state is kept."),
+        "down": VerbEntry(f"{_CLOUD}:down", "End it, with its machines and its runs."),
         "status": VerbEntry(f"{_CLOUD}:status", "Say whether it is up, and where."),
         "env": VerbEntry(f"{_CLOUD}:env", "Print export lines for the AWS CLI and SDKs."),
         "logs": VerbEntry(f"{_CLOUD}:logs", "Print what it logged."),

@@ -48,7 +48,7 @@ def up(invocation: Invocation, port: int | None, boot_delay: timedelta | None) -
 @click.command(cls=Verb, epilog="\b\nExamples:\n  runctl local down")
 @click.pass_obj
 def down(invocation: Invocation) -> None:
-    """End it and all its machines; its state is kept."""
+    """End it, with its machines and its runs."""
     was_up = invocation.local_cloud.down(say=invocation.say)
     invocation.answer({"was_up": was_up})
 
