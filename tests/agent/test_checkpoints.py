@@ -1,0 +1,239 @@
+"""Checkpoints are seen when they are whole, uploaded with the manifest last, and the newest are kept."""
+
+import os
+from pathlib import Path
+
+import pytest
+from runctl.agent.checkpoint_folder import CheckpointFolder, scan
+from runctl.agent.checkpoint_uploader import RETRY_S, CheckpointUploader
+from runctl.agent.events import EventSender, Identity
+from tests.agent.factories import INSTANCE_ID, PREFIX, RUN_ID, SECRET, job
+from tests.agent.fakes import FakeBus, FakeClock, MemoryStore, Sayings
+
+BASE = f"{PREFIX}checkpoints/"
+
+
+class Machine:
+    """A checkpoint directory and what uploads it."""
+
+    def __init__(self, path: Path, keep: int = 3) -> None:
+        self.path = path
+        self.store = MemoryStore()
+        self.bus = FakeBus()
+        self.clock = FakeClock()
+        self.say = Sayings()
+        self.folder = CheckpointFolder(path)
+        events = EventSender(Identity(RUN_ID, 2, INSTANCE_ID, SECRET), self.bus, self.clock)
+        self.uploader = CheckpointUploader(
+            self.folder, self.store, job(keep_checkpoints=keep), events, self.clock, self.say
+        )
+
+    def write(self, name: str, text: str = "weights", second: int = 0) -> Path:
+        """Write an entry in its place, as a script without care does. Its times are set apart by hand."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.utime(file, (2_000_000_000 + second, 2_000_000_000 + second))  # later than any time of change
+        return file
+
+    @property
+    def manifests(self) -> list[str]:
+        names = [key.removeprefix(BASE) for key in self.store.objects if key.endswith("manifest.json")]
+        return sorted(name.removesuffix("/manifest.json") for name in names)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["step-1.pt.tmp", "step-1.partial", ".step-1.pt"])
+def test_names_of_unfinished_entries_are_passed_over(machine: Machine, name: str) -> None:
+    machine.write(name)
+
+    assert machine.folder.complete(writer_is_gone=True) == []
+
+
+def test_entry_written_in_place_is_taken_when_it_has_not_changed_between_two_looks(machine: Machine) -> None:
+    machine.write("step-1.pt")
+
+    first, second = machine.folder.complete(), machine.folder.complete()
+
+    assert (len(first), [checkpoint.name for checkpoint in second]) == (0, ["step-1.pt"])
+
+
+def test_entry_that_grows_is_not_taken(machine: Machine) -> None:
+    machine.write("step-1.pt")
+    machine.folder.complete()
+    machine.write("step-1.pt", "weights and more")
+
+    assert machine.folder.complete() == []
+
+
+def test_renamed_entry_is_taken_at_the_first_look(machine: Machine) -> None:
+    part = machine.path / "step-1.pt.tmp"
+    part.write_text("weights")
+    os.utime(part, (1_000_000_000, 1_000_000_000))
+    part.rename(machine.path / "step-1.pt")
+
+    assert [checkpoint.name for checkpoint in machine.folder.complete()] == ["step-1.pt"]
+
+
+def test_renamed_folder_is_one_checkpoint(machine: Machine) -> None:
+    part = machine.path / "step-1.tmp"
+    (part / "optimizer").mkdir(parents=True)
+    for file in (part / "weights", part / "optimizer" / "state"):
+        file.write_text("x")
+    part.rename(machine.path / "step-1")
+
+    (checkpoint,) = machine.folder.complete(writer_is_gone=True)
+
+    assert [file.path for file in checkpoint.files] == ["step-1/optimizer/state", "step-1/weights"]
+    assert checkpoint.bytes == 2
+
+
+def test_empty_folder_is_no_checkpoint(machine: Machine) -> None:
+    (machine.path / "step-1").mkdir()
+
+    assert machine.folder.complete(writer_is_gone=True) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("step-400.npz", 400), ("epoch_3_step_12", 12), ("model", None), ("v2-last", 2)]
+)
+def test_step_is_the_last_number_of_the_name(machine: Machine, name: str, step: int | None) -> None:
+    machine.write(name)
+
+    (checkpoint,) = scan(machine.path)
+
+    assert checkpoint.step == step
+
+
+def test_manifest_is_written_after_the_files(machine: Machine) -> None:
+    machine.write("step-1/a")
+    machine.write("step-1/b")
+
+    machine.uploader.finish()
+
+    assert [key.removeprefix(f"{BASE}step-1/") for key in machine.store.written] == [
+        "files/1/0",
+        "files/1/1",
+        "manifest.json",
+    ]
+
+
+def test_checkpoint_is_uploaded_once(machine: Machine) -> None:
+    machine.write("step-1.pt")
+
+    uploaded = [machine.uploader.step() for _ in range(4)]
+
+    assert uploaded == [0, 1, 0, 0]
+
+
+def test_checkpoint_written_again_under_its_name_replaces_the_older(machine: Machine) -> None:
+    machine.write("latest.pt", "one")
+    machine.uploader.finish()
+    machine.write("latest.pt", "three", second=1)
+
+    machine.uploader.finish()
+
+    (file,) = machine.store.document(f"{BASE}latest.pt/manifest.json")["files"]
+    assert machine.store.objects[file["key"]] == b"three"
+    assert machine.store.deleted == [f"{BASE}latest.pt/files/1/0"]
+
+
+def test_only_the_newest_are_kept_and_manifests_go_first(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, keep=2)
+    for number in (1, 2, 3):
+        machine.write(f"step-{number}.pt", second=number)
+        machine.uploader.finish()
+
+    assert machine.manifests == ["step-2.pt", "step-3.pt"]
+    assert machine.store.deleted == [f"{BASE}step-1.pt/manifest.json", f"{BASE}step-1.pt/files/1/0"]
+    assert machine.uploader.newest is not None
+    assert machine.uploader.newest.name == "step-3.pt"
+
+
+def test_checkpoints_that_would_not_be_kept_are_not_uploaded(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, keep=2)
+    for number in range(5):
+        machine.write(f"step-{number}.pt", second=number)
+
+    machine.uploader.step()
+    machine.uploader.step()
+    machine.uploader.step()
+
+    assert machine.manifests == ["step-3.pt", "step-4.pt"]
+    assert machine.store.deleted == []
+
+
+def test_at_the_end_the_newest_is_uploaded_first(machine: Machine) -> None:
+    for number in (1, 2):
+        machine.write(f"step-{number}.pt", second=number)
+
+    machine.uploader.finish()
+
+    assert machine.store.written[0].startswith(f"{BASE}step-2.pt/")
+
+
+def test_file_that_changes_while_it_is_uploaded_makes_no_checkpoint(machine: Machine) -> None:
+    file = machine.write("step-1.pt")
+    machine.store.before_read = lambda path: file.write_text("longer than before") and None
+
+    machine.uploader.finish()
+
+    assert machine.manifests == []
+    assert machine.store.objects == {}
+
+
+def test_file_that_vanishes_while_it_is_uploaded_is_passed_over(machine: Machine) -> None:
+    file = machine.write("step-1.pt")
+    machine.store.before_read = lambda path: file.unlink()
+
+    machine.uploader.finish()
+
+    assert machine.store.objects == {}
+    assert machine.say.lines == []
+
+
+def test_upload_that_fails_is_said_once_and_tried_again_after_a_pause(machine: Machine) -> None:
+    machine.write("step-1.pt")
+    machine.uploader.step()
+    machine.store.fails = True
+    machine.uploader.step()
+    machine.store.fails = False
+
+    too_soon = machine.uploader.step()
+    machine.clock.advance(RETRY_S)
+    later = machine.uploader.step()
+
+    assert (too_soon, later) == (0, 1)
+    assert len(machine.say.lines) == 1
+
+
+def test_finish_says_whether_all_got_there(machine: Machine) -> None:
+    machine.write("step-1.pt")
+    machine.store.fails = True
+
+    first = machine.uploader.finish()
+    machine.store.fails = False
+    second = machine.uploader.finish()
+
+    assert (first, second) == (False, True)
+
+
+def test_checkpoint_whose_event_is_lost_is_still_a_checkpoint(machine: Machine) -> None:
+    machine.write("step-1.pt")
+    machine.bus.failures = 1
+
+    assert machine.uploader.finish()
+    assert machine.manifests == ["step-1.pt"]
+
+
+def test_slowest_upload_is_measured(machine: Machine) -> None:
+    machine.write("step-1.pt")
+    machine.store.before_read = lambda path: machine.clock.advance(12.0)
+
+    machine.uploader.finish()
+
+    assert machine.uploader.longest_upload_s == 12.0

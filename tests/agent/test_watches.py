@@ -1,0 +1,228 @@
+"""Heartbeats, notices, progress and announcements."""
+
+from pathlib import Path
+
+import pytest
+from runctl.agent.announce import LIMIT_S, announce, read_identity
+from runctl.agent.events import Identity
+from runctl.agent.heartbeat import Heartbeat
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.notice import NoticeWatch, seconds_left
+from runctl.agent.progress import Figures, Progress, figures_of_log, figures_of_metrics
+from runctl.agent.run_log import LineReader
+from tests.agent.factories import INSTANCE_ID, RUN_ID
+from tests.agent.fakes import START, FakeBus, FakeClock, FakeHeartbeats, FakeMetadata, Sayings
+
+ACTION = '{"action": "terminate", "time": "2026-01-31T09:32:00Z"}'
+
+
+class Beating:
+    """A heartbeat every minute."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.heartbeats = FakeHeartbeats()
+        self.say = Sayings()
+        self.heartbeat = Heartbeat(self.heartbeats, "token", 60.0, self.clock, self.say)
+
+    def silence_s(self) -> float:
+        return self.clock.monotonic() - self.heartbeat.last_contact_at
+
+    def live(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.heartbeat.step()
+            self.clock.advance(1.0)
+
+
+def test_heartbeats_are_sent_at_once_and_every_interval() -> None:
+    beating = Beating()
+
+    beating.live(180)
+
+    assert beating.heartbeats.sent == 3
+    assert beating.silence_s() == 60.0
+
+
+def test_dead_token_is_said_once_and_is_neither_contact_nor_asked_again() -> None:
+    beating = Beating()
+    beating.heartbeats.is_dead = True
+
+    beating.live(600)
+
+    assert beating.heartbeats.sent == 1
+    assert beating.silence_s() == 600.0
+    assert len(beating.say.lines) == 1
+
+
+def test_controller_out_of_reach_is_silent_until_a_heartbeat_gets_through() -> None:
+    beating = Beating()
+    beating.heartbeats.fails = True
+    beating.live(600)
+    silent_s = beating.silence_s()
+    beating.heartbeats.fails = False
+    beating.live(1)
+
+    assert silent_s == 600.0
+    assert beating.silence_s() == 1.0
+
+
+def test_command_of_the_controller_is_contact() -> None:
+    beating = Beating()
+    beating.heartbeats.is_dead = True
+    beating.live(100)
+
+    beating.heartbeat.note_contact()
+
+    assert beating.silence_s() == 0.0
+
+
+def test_notice_in_the_metadata_says_when_the_machine_goes() -> None:
+    clock, metadata = FakeClock(), FakeMetadata()
+    watch = NoticeWatch(metadata, clock, Sayings())
+    watch.step()
+    before = watch.notice
+    clock.advance(5.0)
+    metadata.items["spot/instance-action"] = ACTION
+    watch.step()
+
+    assert before is None
+    assert watch.notice is not None
+    assert (watch.notice.seen_at, watch.notice.length_s) == (1_005.0, 115.0)
+
+
+def test_first_notice_stands() -> None:
+    watch = NoticeWatch(FakeMetadata(**{"spot/instance-action": ACTION}), FakeClock(), Sayings())
+    watch.step()
+    first = watch.notice
+
+    watch.told()
+
+    assert watch.notice is first
+
+
+def test_notice_told_by_the_controller_counts_though_the_metadata_lags() -> None:
+    watch = NoticeWatch(FakeMetadata(), FakeClock(), Sayings())
+
+    watch.told()
+
+    assert watch.notice is not None
+    assert watch.notice.length_s == 120.0
+
+
+def test_rebalance_recommendation_told_by_the_controller_is_no_notice() -> None:
+    metadata = FakeMetadata(**{"events/recommendations/rebalance": '{"noticeTime": "2026-01-31T09:30:00Z"}'})
+    watch = NoticeWatch(metadata, FakeClock(), Sayings())
+
+    watch.told()
+
+    assert (watch.rebalance, watch.notice) == (True, None)
+
+
+def test_metadata_service_that_does_not_answer_is_said_once() -> None:
+    metadata, say = FakeMetadata(), Sayings()
+    metadata.fails = True
+    watch = NoticeWatch(metadata, FakeClock(), say)
+
+    watch.step()
+    watch.step()
+
+    assert len(say.lines) == 1
+
+
+@pytest.mark.parametrize("action", ["", "{}", "[]", '{"time": "soon"}', '{"time": 5}'])
+def test_notice_without_a_readable_time_is_the_usual_one(action: str) -> None:
+    assert seconds_left(action, START) == 120.0
+
+
+def test_time_that_has_passed_leaves_nothing() -> None:
+    assert seconds_left('{"time": "2026-01-31T09:00:00Z"}', START) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("line", "figures"),
+    [
+        ("step 10/100 loss=0.25", Figures(10, 100, 0.25)),
+        ("Epoch 3, global_step: 7, train_loss: 1e-3, 120.5 samples/s", Figures(7, None, 0.001, 120.5)),
+        ("Step 5 of 9", Figures(5, 9)),
+        ("no figures, but a footstep 3", Figures()),
+        ("loss nan", Figures()),
+    ],
+)
+def test_figures_are_read_from_the_log(line: str, figures: Figures) -> None:
+    assert figures_of_log(line) == figures
+
+
+@pytest.mark.parametrize("line", ["", "text", "[1]", "3"])
+def test_lines_of_the_metrics_file_that_are_no_objects_are_passed_over(line: str) -> None:
+    assert figures_of_metrics(line) is None
+
+
+def test_figures_that_are_no_numbers_are_left_out() -> None:
+    assert figures_of_metrics('{"step": "x", "loss": NaN, "throughput": true}') == Figures()
+
+
+def test_metrics_file_wins_over_the_log(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("step 1 loss 9\n")
+    (tmp_path / "metrics").write_text('{"step": 5, "loss": 0.5}\n')
+
+    data = Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log"), FakeClock()).report()
+
+    assert data is not None
+    assert (data["step"], data["loss"]) == (5, 0.5)
+
+
+def test_progress_is_reported_only_when_it_changed_and_keeps_what_it_knew(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("step 1/8 loss 0.5\n")
+    progress = Progress(LineReader(tmp_path / "metrics"), LineReader(log), FakeClock())
+    first, again = progress.report(), progress.report()
+    with log.open("a") as file:
+        file.write("step 2\n")
+    second = progress.report()
+
+    assert first is not None
+    assert second is not None
+    assert again is None
+    assert (second["step"], second["total_steps"], second["loss"]) == (2, 8, 0.5)
+
+
+def test_machine_is_announced_until_its_command_arrives(tmp_path: Path) -> None:
+    bus, clock = FakeBus(), FakeClock()
+    folder = AttemptFolder.of(tmp_path, RUN_ID, 2)
+
+    def wait(seconds: float) -> None:
+        clock.advance(seconds)
+        if clock.seconds == 30.0:
+            folder.path.mkdir(parents=True)
+            folder.claim.touch()
+
+    came = announce(Identity(RUN_ID, 2, INSTANCE_ID), tmp_path, bus, clock, wait, Sayings())
+
+    assert came
+    assert len(bus.of("Machine Ready")) >= 3
+    assert clock.seconds == 30.0
+
+
+def test_announcing_ends_after_ten_minutes_and_outlives_a_bus_that_fails(tmp_path: Path) -> None:
+    bus, clock, say = FakeBus(), FakeClock(), Sayings()
+    bus.failures = 2
+
+    came = announce(Identity(RUN_ID, 2, INSTANCE_ID), tmp_path, bus, clock, clock.advance, say)
+
+    assert not came
+    assert clock.seconds == LIMIT_S
+    assert 55 <= len(bus.events) <= 65
+    assert "could not be announced" in say
+
+
+def test_machine_knows_its_run_from_its_tags() -> None:
+    metadata = FakeMetadata(
+        **{"instance-id": INSTANCE_ID, "tags/instance/runctl:run": RUN_ID, "tags/instance/runctl:attempt": "2"}
+    )
+
+    assert read_identity(metadata) == Identity(RUN_ID, 2, INSTANCE_ID)
+
+
+def test_machine_without_our_tags_says_which_are_missing() -> None:
+    with pytest.raises(OSError, match="runctl:attempt"):
+        read_identity(FakeMetadata(**{"instance-id": INSTANCE_ID, "tags/instance/runctl:run": RUN_ID}))
