@@ -80,7 +80,7 @@ def main() -> int:
     """Build what is not up to date and say so on stderr."""
     with _alone():
         inputs = hash_of_inputs(REPOSITORY)
-        if is_current(inputs):
+        if is_current(ASSEMBLY, inputs):
             return 0
         assets = build_assets()
         template = synthesize(assets.keys)
@@ -98,14 +98,14 @@ def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def is_current(inputs: str) -> bool:
+def is_current(assembly: Path, inputs: str) -> bool:
     """Whether the assembly was built of just these inputs and is whole."""
-    noted = ASSEMBLY / _INPUTS
-    if not noted.is_file() or noted.read_text(encoding="utf-8") != inputs:
+    noted, listed = assembly / _INPUTS, assembly / "manifest.json"
+    if not listed.is_file() or not noted.is_file() or noted.read_text(encoding="utf-8") != inputs:
         return False
-    manifest = json.loads((ASSEMBLY / "manifest.json").read_bytes())
-    paths = [asset[name] for asset in manifest["assets"] for name in ("path", "local_path") if asset[name]]
-    return all((ASSEMBLY / path).is_file() for path in ("template.json", *paths))
+    assets = json.loads(listed.read_bytes())["assets"]
+    paths = [asset[name] for asset in assets for name in ("path", "local_path") if asset[name]]
+    return all((assembly / path).is_file() for path in ("template.json", *paths))
 
 
 def build_assets() -> Assets:
