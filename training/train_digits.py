@@ -200,11 +200,10 @@ def train(options: argparse.Namespace, requests: Requests) -> int:
             for batch in np.array_split(order, np.arange(BATCH, len(order), BATCH))
         ]
         epoch += 1
-        loss, seconds = float(np.mean(losses)), time.monotonic() - began
-        correct = accuracy(weights, test_images, test_labels)
+        loss, correct = float(np.mean(losses)), accuracy(weights, test_images, test_labels)
         say(f"epoch  {epoch}/{options.epochs}  loss {loss:.4f}  accuracy {correct:.1%}")
-        report(epoch, options.epochs, loss, len(labels) / seconds)
         time.sleep(options.pause_s)
+        report(epoch, options.epochs, loss, len(labels) / (time.monotonic() - began))
         if requests.leave and epoch < options.epochs:
             save()
             say(f"leave  asked to by SIGTERM after {epoch} of {options.epochs} epochs; exit code {EX_TEMPFAIL}")

@@ -150,11 +150,15 @@ class Demo:
 
     def _tell_next(self, outcome: Outcome, *, is_up: bool) -> None:
         run_id = outcome.interrupted["run_id"]
-        up, down = ([], ["runctl local down"]) if is_up else (["runctl local up"], [])
-        self._stage.commands(
-            f"{outcome.seconds:.0f} s; written to {RESULT.relative_to(REPOSITORY)}. Look on:",
-            [LOOK_ON, *up, *(f"runctl {verb} {run_id}" for verb in ("status", "events", "logs")), *down],
-        )
+        looks = [f"runctl {verb} {run_id if is_up else 'last'}" for verb in ("status", "events", "logs")]
+        self._stage.note(f"{outcome.seconds:.0f} s; written to {RESULT.relative_to(REPOSITORY)}")
+        if is_up:
+            self._stage.commands("Look on:", [LOOK_ON, *looks, "runctl local down"])
+        else:
+            again = [LOOK_ON, "runctl local up", "make -C ../../.. demo", *looks, "runctl local down"]
+            self._stage.commands(
+                "The local target is down again, and its runs with it. To look on, have it up first:", again
+            )
 
 
 def _weights(account: Account, run: RunDocument) -> str:

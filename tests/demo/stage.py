@@ -20,6 +20,7 @@ _STYLES = {
 }
 
 
+_TOLD_BY_OTHERS = frozenset({"attempt_ended", "notified"})
 _MACHINE = re.compile(r"(?:the )?(?:spot|on-demand) machine (i-[0-9a-f]{4})[0-9a-f]* \([^,)]*, ([^)]*)\)")
 _WIDTH_OF_FILES = 120
 """Columns when nobody watches: a log is wider than the 80 columns of an unknown terminal."""
@@ -54,8 +55,10 @@ class Stage:
         self._console.print(row)
 
     def event(self, seconds: float, event: dict[str, Any]) -> None:
-        """Say what happened to a run."""
+        """Say what happened to a run, unless the line before or after it says as much."""
         kind = event["kind"]
+        if kind in _TOLD_BY_OTHERS:
+            return
         self.line(seconds, kind.replace("_", " "), shorten(event["text"]), _STYLES.get(kind, ""))
 
     def comparison(self, outcome: Outcome) -> None:
@@ -84,6 +87,11 @@ class Stage:
         for claim in claims:
             mark, style = ("✓", "green") if claim.holds else ("✗", "bold red")
             self._console.print(Text.assemble((f"{mark} ", style), (claim.text, "" if claim.holds else style)))
+
+    def note(self, text: str) -> None:
+        """Say something by the way."""
+        self._console.print()
+        self._console.print(Text(text, "dim"))
 
     def commands(self, heading: str, commands: Sequence[str]) -> None:
         """Say what to do next."""
