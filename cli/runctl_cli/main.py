@@ -34,6 +34,12 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
         return 0
     except RunctlError as error:
         return _fail(invocation, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if invocation.output is OutputFormat.TEXT:
+            click.echo(error.format_message(), err=True)
+            return UsageError.exit_code
+        path = _command_path(error)
+        return _fail(invocation, UsageError("A command is missing.", hint=f"See: {path} --help"))
     except click.ClickException as error:
         path = _command_path(error)
         invocation.command = invocation.command or path.partition(" ")[2]

@@ -1,20 +1,269 @@
 """`runctl train`: what is launched, what is asked first, what is answered."""
 
+import io
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from runctl.errors import PermissionDenied
+from runctl.model.ids import RunId
+from runctl.model.run import PurchaseOption, Run
+from runctl.model.status import Reason, RunStatus
 from tests.cli.command_line import CommandLine
+
+
+class _Terminal(io.StringIO):
+    """A terminal at which somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _run(runctl: CommandLine) -> Run:
+    (run,) = runctl.deployment.runs.runs.values()
+    return run
+
+
+def _end_with(runctl: CommandLine, status: RunStatus, reason: Reason, message: str) -> None:
+    """Let the run be over when it is first looked at."""
+    real = runctl.deployment.runs.run
+
+    def look(run_id: RunId) -> Run | None:
+        run = real(run_id)
+        return None if run is None else run.model_copy(update={"status": status, "reason": reason, "message": message})
+
+    runctl.deployment.runs.run = look  # type: ignore[method-assign]
+
+
+# -- what is launched ------------------------------------------------------------------------------------------------
 
 
 def test_train_submits_the_run_and_answers_its_document(runctl: CommandLine) -> None:
     answer = runctl.json("train", "train.py", "--instance-type", "t3.micro", "--spot", "--", "--epochs", "3")
 
-    assert answer.exit_code == 0, answer
-    (run,) = runctl.deployment.runs.runs.values()
+    run = _run(runctl)
+    assert answer.exit_code == 0
+    assert answer.document["command"] == "train"
+    assert answer.document["ok"] is True
     assert answer.data["run_id"] == run.run_id
     assert run.spec.args == ("--epochs", "3")
+    assert run.spec.purchase_option is PurchaseOption.SPOT
     assert list(runctl.deployment.executions.started) == [run.run_id]
+
+
+def test_text_answer_is_the_run_id_alone_and_the_next_commands_name_it(runctl: CommandLine) -> None:
+    answer = runctl("train", "train.py", "--instance-type", "t3.micro")
+
+    run_id = _run(runctl).run_id
+    assert answer.stdout == f"{run_id}\n"
+    for command in (f"runctl status {run_id}", f"runctl logs {run_id} -f", f"runctl cancel {run_id}"):
+        assert command in answer.stderr
 
 
 def test_target_account_and_region_are_told_first(runctl: CommandLine) -> None:
     answer = runctl("train", "train.py", "--instance-type", "t3.micro")
 
     assert answer.stderr.splitlines()[0] == "Target local, account 123456789012, region us-east-1."
-    assert answer.stdout.strip() in runctl.deployment.runs.runs
+
+
+def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text(
+        '[project]\nname = "kites"\n[run]\ninstance_type = "g5.xlarge"\npurchase = "spot"\nretries = 2\n'
+        '[run.env]\nA = "file"\nB = "file"\n'
+    )
+
+    runctl(
+        *(
+            "train",
+            "train.py",
+            "--instance-type",
+            "t3.micro",
+            "--on-demand",
+            "--retries",
+            "5",
+            "--max-runtime",
+            "1h30m",
+        ),
+        *("--max-cost", "$2.50", "--capacity-timeout", "5s", "--env", "B=flag", "--env", "C=a=b", "--name", "try 7"),
+    )
+
+    run = _run(runctl)
+    assert (run.name, run.project) == ("try 7", "kites")
+    assert run.spec.instance_types == ("t3.micro",)
+    assert run.spec.purchase_option is PurchaseOption.ON_DEMAND
+    assert (run.spec.retries, run.spec.max_runtime_s, run.spec.capacity_timeout_s) == (5, 5_400, 5)
+    assert run.spec.max_cost_usd == Decimal("2.50")
+    assert run.spec.environment == {"A": "file", "B": "flag", "C": "a=b"}
+
+
+def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text(
+        '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\n'
+    )
+
+    runctl("train", "train.py")
+
+    spec = _run(runctl).spec
+    assert (spec.instance_types, spec.purchase_option, spec.keep_checkpoints) == (
+        ("t3.micro",),
+        PurchaseOption.SPOT,
+        7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["--", "--epochs", "3"], ("--epochs", "3")),
+        (["--script-args", "--epochs 3"], ("--epochs", "3")),
+        (["--args=--fast"], ("--fast",)),
+        (["--script-args", "--title 'a b'"], ("--title", "a b")),
+        (["--", "--output", "json"], ("--output", "json")),
+        ([], ()),
+    ],
+)
+def test_script_gets_its_arguments(runctl: CommandLine, words: list[str], arguments: tuple[str, ...]) -> None:
+    answer = runctl("train", "train.py", "--instance-type", "t3.micro", *words)
+
+    assert _run(runctl).spec.args == arguments
+    assert not answer.stdout.startswith("{")
+
+
+def test_script_is_found_from_a_folder_inside_the_project(
+    runctl: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "training").mkdir()
+    (project / "training/fit.py").write_text("print(1)\n")
+    monkeypatch.chdir(project / "training")
+
+    runctl("train", "fit.py", "--instance-type", "t3.micro")
+
+    assert _run(runctl).spec.script == "training/fit.py"
+
+
+def test_state_of_the_local_cloud_is_not_sent_wherever_it_lies(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text('[local]\ndir = "cloud"\n')
+    (project / "cloud").mkdir()
+    (project / "cloud/objects").write_bytes(b"x" * 1_000)
+
+    answer = runctl("train", "train.py", "--instance-type", "t3.micro")
+
+    assert "Sent the project: 2 files" in answer.stderr
+
+
+# -- what is asked first ---------------------------------------------------------------------------------------------
+
+
+def test_without_a_terminal_a_dear_run_is_not_launched(runctl: CommandLine) -> None:
+    answer = runctl.json("train", "train.py", "--instance-type", "g5.xlarge")
+
+    assert answer.exit_code == 2
+    assert answer.error["code"] == "declined"
+    assert "$24.26" in answer.error["message"]
+    assert "--yes" in answer.error["hint"]
+    assert runctl.deployment.made == 0
+
+
+def test_yes_launches_it(runctl: CommandLine) -> None:
+    answer = runctl("train", "train.py", "--instance-type", "g5.xlarge", "--yes")
+
+    assert answer.exit_code == 0
+    assert runctl.deployment.made == 3
+
+
+def test_run_of_unknown_price_is_asked_about(runctl: CommandLine) -> None:
+    answer = runctl.json("train", "train.py", "--instance-type", "x9.huge")
+
+    assert answer.exit_code == 2
+    assert "price is not known" in answer.error["message"]
+
+
+def test_limit_below_the_question_needs_no_question(runctl: CommandLine) -> None:
+    answer = runctl("train", "train.py", "--instance-type", "g5.xlarge", "--max-cost", "4")
+
+    assert answer.exit_code == 0
+
+
+def test_question_is_asked_above_the_configured_amount(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text("[confirm]\nabove_usd = 0.01\n")
+
+    assert runctl("train", "train.py", "--instance-type", "t3.micro").exit_code == 2
+
+
+@pytest.mark.parametrize(("typed", "exit_code", "made"), [("y\n", 0, 3), ("n\n", 2, 0), ("\n", 2, 0)])
+def test_answer_at_the_terminal_decides(
+    runctl: CommandLine, monkeypatch: pytest.MonkeyPatch, typed: str, exit_code: int, made: int
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(typed))
+
+    answer = runctl("train", "train.py", "--instance-type", "g5.xlarge")
+
+    assert answer.exit_code == exit_code
+    assert runctl.deployment.made == made
+    assert "Launch it although it may cost $24.26" in answer.stderr
+    assert "Launch it" not in answer.stdout
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_returns_success(runctl: CommandLine) -> None:
+    _end_with(runctl, RunStatus.SUCCEEDED, Reason.COMPLETED, "The training ended with exit code 0.")
+
+    answer = runctl.json("train", "train.py", "--instance-type", "t3.micro", "--wait")
+
+    assert answer.exit_code == 0
+    assert answer.document["ok"] is True
+    assert answer.data["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "exit_code", "code"),
+    [
+        (RunStatus.FAILED, Reason.USER_ERROR, 1, "user_error"),
+        (RunStatus.FAILED, Reason.CAPACITY, 4, "capacity"),
+        (RunStatus.STOPPED, Reason.BUDGET, 5, "budget"),
+        (RunStatus.CANCELLED, Reason.CANCELLED, 130, "cancelled"),
+        (RunStatus.FAILED, Reason.CONTROLLER, 6, "controller"),
+    ],
+)
+def test_waiting_returns_the_trainings_result(
+    runctl: CommandLine, status: RunStatus, reason: Reason, exit_code: int, code: str
+) -> None:
+    _end_with(runctl, status, reason, "It ended: could not read the labels.")
+
+    answer = runctl.json("train", "train.py", "--instance-type", "t3.micro", "--wait")
+
+    assert answer.exit_code == exit_code
+    assert answer.document["ok"] is False
+    assert answer.data["reason"] == reason.value
+    assert answer.error["code"] == code
+    assert answer.error["message"] == "It ended: could not read the labels."
+    assert f"runctl logs {answer.data['run_id']}" in answer.error["hint"]
+
+
+def test_ctrl_c_lets_go_and_says_how_to_come_back(runctl: CommandLine) -> None:
+    def interrupt(_: RunId) -> Run | None:
+        raise KeyboardInterrupt
+
+    runctl.deployment.runs.run = interrupt  # type: ignore[method-assign]
+
+    answer = runctl.json("train", "train.py", "--instance-type", "t3.micro", "--wait")
+
+    run = _run(runctl)
+    assert answer.exit_code == 130
+    assert answer.data["run_id"] == run.run_id
+    assert f"runctl logs {run.run_id} -f" in answer.error["hint"]
+    assert f"runctl cancel {run.run_id}" in answer.error["hint"]
+    assert runctl.deployment.stopper.commands == []
+
+
+def test_refused_start_is_told_and_ends_the_run(runctl: CommandLine) -> None:
+    runctl.deployment.executions.refusal = PermissionDenied("states:StartExecution is not allowed", hint="Ask.")
+
+    answer = runctl.json("train", "train.py", "--instance-type", "t3.micro")
+
+    assert answer.exit_code == 4
+    assert answer.error["code"] == "permission"
+    assert _run(runctl).status is RunStatus.FAILED

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl.errors import NotFoundError
-from runctl.model.base import iso
 from runctl_cli.invocation import Invocation
 from runctl_cli.parameters import DURATION
 from runctl_cli.root import Verb
@@ -119,6 +118,8 @@ def _new_lines(path: Path) -> Iterator[str]:
 
 
 def _document(status: "CloudStatus") -> dict[str, Any]:
+    from runctl.model.base import iso
+
     document: dict[str, Any] = dataclasses.asdict(status)
     if document["started_at"] is not None:
         document["started_at"] = iso(datetime.fromtimestamp(document["started_at"], UTC))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   runctl train train.py
-  runctl train train.py --instance-type g5.xlarge --instance-type g6.xlarge --spot --wait
+  runctl train train.py --instance-type g5.xlarge --spot --wait
   runctl train train.py --max-runtime 6h --max-cost 10 -- --epochs 3
   runctl train train.py --script-args "--epochs 3"
 """
