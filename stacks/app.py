@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 from aws_cdk import App, cx_api
 
@@ -9,10 +10,19 @@ from runctl.model.names import STACK_NAME
 from stacks.asset_keys import AssetKeys
 from stacks.controller_stack import ControllerStack
 
+_SAME_FOR_EVERYBODY: Final = {
+    "aws:cdk:enable-path-metadata": False,
+    "aws:cdk:enable-asset-metadata": False,
+    "aws:cdk:version-reporting": False,
+}
+"""What the `cdk` command would switch on, and which would make its template another than that of the assembly."""
+
 
 def build_app(keys: AssetKeys, outdir: Path | None = None) -> App:
     """The app with its one stack; without `outdir` the CDK's own settings choose the folder."""
-    app = App(outdir=None if outdir is None else str(outdir), analytics_reporting=False)
+    app = App(
+        outdir=None if outdir is None else str(outdir), analytics_reporting=False, post_cli_context=_SAME_FOR_EVERYBODY
+    )
     ControllerStack(app, STACK_NAME, asset_keys=keys)
     return app
 

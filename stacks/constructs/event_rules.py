@@ -34,9 +34,10 @@ RETRIES: Final = 185
 
 @dataclass(frozen=True)
 class Pattern:
-    """A rule: its CDK id, what it matches, and who gets it."""
+    """A rule: its CDK id, what it is for, what it matches, and who gets it."""
 
     construct_id: str
+    description: str
     function: Function
     source: str
     detail_types: tuple[str, ...]
@@ -75,6 +76,7 @@ class EventRules(Construct):
             self,
             pattern.construct_id,
             event_bus_name=bus.event_bus_name if pattern.on_our_bus else None,
+            description=pattern.description,
             event_pattern=matched,
             state="ENABLED",
             targets=[
@@ -104,12 +106,14 @@ def patterns(names: Names) -> tuple[Pattern, ...]:
     return (
         Pattern(
             "MachineWarned",
+            "EC2 will take a spot machine back, or may soon.",
             Function.OBSERVE_MACHINE,
             "aws.ec2",
             (MachineEventKind.WARNING.value, MachineEventKind.REBALANCE.value),
         ),
         Pattern(
             "MachineGone",
+            "A machine stops, or is gone.",
             Function.OBSERVE_MACHINE,
             "aws.ec2",
             (MachineEventKind.STATE_CHANGE.value,),
@@ -117,6 +121,7 @@ def patterns(names: Names) -> tuple[Pattern, ...]:
         ),
         Pattern(
             "CommandFailed",
+            "A command did not reach its machine, or did not start the training.",
             Function.OBSERVE_COMMAND,
             "aws.ssm",
             (COMMAND_EVENT,),
@@ -124,6 +129,7 @@ def patterns(names: Names) -> tuple[Pattern, ...]:
         ),
         Pattern(
             "ExecutionEnded",
+            "A run's execution ended otherwise than well.",
             Function.OBSERVE_EXECUTION,
             "aws.states",
             (EXECUTION_EVENT,),
@@ -137,6 +143,7 @@ def patterns(names: Names) -> tuple[Pattern, ...]:
         ),
         Pattern(
             "AgentReported",
+            "A machine reports: ready, started, progress, checkpoint, ended.",
             Function.OBSERVE_AGENT,
             AGENT_EVENT_SOURCE,
             tuple(kind.value for kind in AgentEventKind),

@@ -11,7 +11,7 @@ import pytest
 import runctl
 from runctl.model.names import Output, Parameter
 from stacks.app import build_app, publish_assets, template_of
-from stacks.assembly.layout import BOOTSTRAP
+from stacks.assembly.layout import BOOTSTRAP, REPOSITORY
 from stacks.asset_keys import AssetKeys
 from stacks.build_assembly import Asset, Assets, synthesize
 from tests.infrastructure.deployed_template import DeployedTemplate
@@ -88,6 +88,21 @@ def test_cfn_lint_has_nothing_to_say(assembly: Path) -> None:
     )
 
     assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+
+def test_the_cdk_command_synthesizes_the_very_same(
+    assets: Assets, template_bytes: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switched_on = {f"aws:cdk:{name}": True for name in ("enable-path-metadata", "enable-asset-metadata")}
+    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps(switched_on))
+
+    assert template_of(build_app(assets.keys, tmp_path)) == template_bytes
+
+
+def test_no_feature_flag_makes_the_cdk_command_build_another_template() -> None:
+    settings = json.loads((REPOSITORY / "cdk.json").read_bytes())
+
+    assert "context" not in settings
 
 
 def test_cdk_deploy_uploads_what_the_template_names(assets: Assets, template_bytes: bytes, tmp_path: Path) -> None:
