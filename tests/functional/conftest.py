@@ -54,42 +54,64 @@ class Invoke:
 
 @pytest.fixture(autouse=True)
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make table, bucket, network, launch template, topic and schedule group, and set the functions' environment."""
+    """Make the table and set the functions' environment. What else a test needs it asks for: each costs a client."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     for name, value in {**credentials, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}.items():
         monkeypatch.setenv(name, value)
+    variables = {
+        Variable.RUNS_TABLE: TABLE,
+        Variable.BUDGETS_TABLE: "budgets",
+        Variable.BUCKET: BUCKET,
+        Variable.BUS_NAME: "runctl",
+        Variable.LAUNCH_TEMPLATE_ID: "lt-0123456789abcdef0",
+        Variable.SUBNET_IDS: "subnet-0123456789abcdef0",
+        Variable.MACHINE_ROLE_ID: ROLE_ID,
+        Variable.MACHINE_LOG_GROUP: "/runctl/machines",
+        Variable.TOPIC_ARN: f"arn:aws:sns:{REGION}:{ACCOUNT}:runctl",
+        Variable.STATE_MACHINE_ARN: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:runctl",
+        Variable.STOP_RUN_FUNCTION_ARN: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:runctl-stop_run",
+        Variable.SCHEDULE_GROUP: SCHEDULE_GROUP,
+        Variable.SCHEDULE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/runctl-schedules",
+        Variable.DEAD_LETTER_ARN: f"arn:aws:sqs:{REGION}:{ACCOUNT}:runctl-dead-letters",
+        Variable.METRIC_NAMESPACE: "Runctl",
+    }
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable.value, value)
     with mock_aws():
-        ec2 = boto3.client("ec2", region_name=REGION)
-        template = ec2.create_launch_template(
-            LaunchTemplateName="runctl", LaunchTemplateData={"InstanceInitiatedShutdownBehavior": "terminate"}
-        )
-        subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
         make_table(boto3.client("dynamodb", region_name=REGION))
-        boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
-        boto3.client("scheduler", region_name=REGION).create_schedule_group(Name=SCHEDULE_GROUP)
-        topic = boto3.client("sns", region_name=REGION).create_topic(Name="runctl")
-        variables = {
-            Variable.RUNS_TABLE: TABLE,
-            Variable.BUDGETS_TABLE: "budgets",
-            Variable.BUCKET: BUCKET,
-            Variable.BUS_NAME: "runctl",
-            Variable.LAUNCH_TEMPLATE_ID: template["LaunchTemplate"]["LaunchTemplateId"],
-            Variable.SUBNET_IDS: ",".join(subnets),
-            Variable.MACHINE_ROLE_ID: ROLE_ID,
-            Variable.MACHINE_LOG_GROUP: "/runctl/machines",
-            Variable.TOPIC_ARN: topic["TopicArn"],
-            Variable.STATE_MACHINE_ARN: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:runctl",
-            Variable.STOP_RUN_FUNCTION_ARN: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:runctl-stop_run",
-            Variable.SCHEDULE_GROUP: SCHEDULE_GROUP,
-            Variable.SCHEDULE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/runctl-schedules",
-            Variable.DEAD_LETTER_ARN: f"arn:aws:sqs:{REGION}:{ACCOUNT}:runctl-dead-letters",
-            Variable.METRIC_NAMESPACE: "Runctl",
-        }
-        for variable, value in variables.items():
-            monkeypatch.setenv(variable.value, value)
         yield
+
+
+@pytest.fixture
+def network(deployed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the launch template, and name the subnets that moto has."""
+    ec2 = boto3.client("ec2", region_name=REGION)
+    template = ec2.create_launch_template(
+        LaunchTemplateName="runctl", LaunchTemplateData={"InstanceInitiatedShutdownBehavior": "terminate"}
+    )
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
+    monkeypatch.setenv(Variable.LAUNCH_TEMPLATE_ID, template["LaunchTemplate"]["LaunchTemplateId"])
+    monkeypatch.setenv(Variable.SUBNET_IDS, ",".join(subnets))
+
+
+@pytest.fixture
+def bucket(deployed: None) -> None:
+    """Make the bucket."""
+    boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def topic(deployed: None) -> None:
+    """Make the topic."""
+    boto3.client("sns", region_name=REGION).create_topic(Name="runctl")
+
+
+@pytest.fixture
+def schedule_group(deployed: None) -> None:
+    """Make the group of the one-time schedules."""
+    boto3.client("scheduler", region_name=REGION).create_schedule_group(Name=SCHEDULE_GROUP)
 
 
 @pytest.fixture

@@ -147,6 +147,7 @@ def test_an_execution_stopped_from_outside_lets_the_run_save(invoke: Invoke, tab
     assert len(calls.of("SendCommand")) == 1
 
 
+@pytest.mark.usefixtures("schedule_group")
 def test_a_stop_command_is_answered_with_how_the_run_stands(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     training(table)
     calls.answer("SendCommand", {"Command": {"CommandId": "command-2"}})

@@ -63,6 +63,7 @@ def test_admit_run_lets_its_error_out_under_its_class_name(invoke: Invoke, table
         invoke(Function.ADMIT_RUN, step())
 
 
+@pytest.mark.usefixtures("network")
 def test_launch_machine_starts_a_tagged_machine_of_the_run(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, instance_id=None, instance_type=None, availability_zone=None, purchase_option=None)
 
@@ -81,6 +82,7 @@ def test_launch_machine_starts_a_tagged_machine_of_the_run(invoke: Invoke, table
     assert (tags[Tag.RUN.value], tags[Tag.ATTEMPT.value]) == (RUN_ID, "1")
 
 
+@pytest.mark.usefixtures("network")
 def test_launch_machine_raises_what_ec2_refused_with(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, instance_id=None)
     refusal = {"ErrorCode": "InsufficientInstanceCapacity", "ErrorMessage": "none left", "Lifecycle": "spot"}
@@ -96,6 +98,7 @@ def test_launch_machine_raises_what_ec2_refused_with(invoke: Invoke, table: Runs
     assert attempt.launch.errors[0]["code"] == "InsufficientInstanceCapacity"
 
 
+@pytest.mark.usefixtures("network")
 def test_launch_machine_does_not_take_a_refusal_for_want_of_capacity(
     invoke: Invoke, table: RunsTable, calls: Calls
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_step_that_waits_refuses_to_run_without_a_token(invoke: Invoke, table:
         invoke(Function.AWAIT_READY, step())
 
 
+@pytest.mark.usefixtures("bucket")
 def test_start_training_hands_the_run_over_and_logs_no_secret(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, facts=with_facts(make_attempt(), FactKind.READY).facts)
     calls.answer("SendCommand", {"Command": {"CommandId": "command-1"}})
@@ -170,6 +174,7 @@ def test_log_lines_carry_function_run_and_attempt(invoke: Invoke, table: RunsTab
     assert (line["service"], line["run_id"], line["attempt"]) == ("admit_run", RUN_ID, 1)
 
 
+@pytest.mark.usefixtures("bucket", "topic")
 def test_conclude_run_ends_the_run_once_and_tells_people_once(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, facts=with_facts(make_attempt(), FactKind.READY, FactKind.STARTED).facts)
     event = step(training={"exit_code": 0})
@@ -186,6 +191,7 @@ def test_conclude_run_ends_the_run_once_and_tells_people_once(invoke: Invoke, ta
     assert list(table.open_runs()) == []
 
 
+@pytest.mark.usefixtures("bucket")
 def test_decide_next_answers_a_decision(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, facts=with_facts(make_attempt(), FactKind.READY, FactKind.WARNED, FactKind.GONE).facts)
     calls.answer("DescribeInstanceInformation", {"InstanceInformationList": []})
