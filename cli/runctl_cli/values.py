@@ -5,7 +5,9 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 _UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([dhms])")
+_LONGEST_S = 100 * 365 * 86_400
+_LARGEST_USD = Decimal(10) ** 9
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -15,7 +17,10 @@ def parse_duration(text: str) -> timedelta:
     parts = _PART.findall(compact)
     if not parts or _PART.sub("", compact).strip():
         raise ValueError(f"{text!r} is not a duration; write for example 90m, 2h, 1h30m or 1d")
-    return timedelta(seconds=sum(float(amount) * _UNITS_S[unit] for amount, unit in parts))
+    seconds = sum(float(amount) * _UNITS_S[unit] for amount, unit in parts)
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{text!r} is longer than a hundred years; write for example 90m, 2h, 1h30m or 1d")
+    return timedelta(seconds=seconds)
 
 
 def parse_usd(text: str) -> Decimal:
@@ -24,7 +29,7 @@ def parse_usd(text: str) -> Decimal:
         amount = Decimal(text.strip().removeprefix("$"))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount <= _LARGEST_USD:
         raise ValueError(f"{text!r} is not an amount in US dollars; write for example 5 or 0.50")
     return amount
 

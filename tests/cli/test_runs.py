@@ -1,0 +1,208 @@
+"""`runctl ps | status | events | logs | cancel`."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from runctl.model.ids import AttemptNumber, RunId
+from runctl.model.run import Progress, Run
+from runctl.model.status import Reason, RunStatus
+from runctl.model.timeline import TimelineEvent, TimelineKind
+from tests.cli.command_line import CommandLine
+from tests.client.deployment import NOW, a_run, an_attempt
+
+
+def _event(run: Run, seconds: int, kind: TimelineKind, text: str) -> TimelineEvent:
+    at = run.created_at + timedelta(seconds=seconds)
+    return TimelineEvent(run_id=run.run_id, event_id=f"{kind}-{seconds}", at=at, kind=kind, text=text)
+
+
+def _failed(runctl: CommandLine) -> Run:
+    attempt = an_attempt(
+        ended_at=NOW, reason=Reason.USER_ERROR, exit_code=3, evidence="Exit code 3; last: could not read the labels."
+    )
+    return runctl.deployment.add(
+        a_run(status=RunStatus.FAILED, reason=Reason.USER_ERROR, ended_at=NOW, message="The training failed."), attempt
+    )
+
+
+# -- ps --------------------------------------------------------------------------------------------------------------
+
+
+def test_ps_lists_the_projects_runs_newest_first(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run("r-1hx3k7paaaaa", created_at=NOW - timedelta(hours=2)))
+    runctl.deployment.add(a_run("r-1hx3k7pbbbbb", progress=Progress(at=NOW, step=40)))
+    runctl.deployment.add(a_run("r-1hx3k7pccccc", project="other"))
+
+    text = runctl("ps").stdout.splitlines()
+    runs = runctl.json("ps").data["runs"]
+
+    assert [line.split()[0] for line in text] == ["RUN", "r-1hx3k7pbbbbb", "r-1hx3k7paaaaa"]
+    assert [(run["run_id"], run["status"], run["step"]) for run in runs] == [
+        ("r-1hx3k7pbbbbb", "RUNNING", 40),
+        ("r-1hx3k7paaaaa", "RUNNING", None),
+    ]
+
+
+def test_ps_stops_at_its_limit(runctl: CommandLine) -> None:
+    for letter in "abcde":
+        runctl.deployment.add(a_run(f"r-1hx3k7p{letter * 5}"))
+
+    assert len(runctl.json("ps", "--limit", "3").data["runs"]) == 3
+
+
+def test_ps_of_a_project_without_runs_says_how_to_begin(runctl: CommandLine) -> None:
+    answer = runctl("ps")
+
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert "runctl train SCRIPT" in answer.stderr
+
+
+# -- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_why_a_run_failed(runctl: CommandLine) -> None:
+    run = _failed(runctl)
+
+    answer = runctl("status", run.run_id)
+
+    assert answer.exit_code == 0
+    assert "FAILED (USER_ERROR)" in answer.stdout
+    assert "could not read the labels" in answer.stdout
+    assert f"runctl logs {run.run_id}" in answer.stderr
+    assert "runctl cancel" not in answer.stderr
+
+
+def test_status_in_json_is_the_run(runctl: CommandLine) -> None:
+    run = _failed(runctl)
+
+    answer = runctl.json("status", "last")
+
+    assert answer.exit_code == 0
+    assert answer.data["run_id"] == run.run_id
+    assert answer.data["attempts"][0]["exit_code"] == 3
+
+
+def test_status_of_a_run_that_trains_says_how_to_end_it(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run(), an_attempt())
+
+    assert f"runctl cancel {run.run_id}" in runctl("status", "last").stderr
+
+
+def test_status_has_no_colours_when_nobody_sees_them(runctl: CommandLine) -> None:
+    _failed(runctl)
+
+    answer = runctl("status", "last")
+
+    assert "\x1b" not in answer.stdout + answer.stderr
+
+
+# -- events ----------------------------------------------------------------------------------------------------------
+
+
+def test_events_are_told_in_order_with_their_kinds(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run())
+    runctl.deployment.runs.timeline += [
+        _event(run, 0, TimelineKind.SUBMITTED, "Ada submitted it."),
+        _event(run, 3, TimelineKind.LAUNCHED, "EC2 launched a machine."),
+    ]
+
+    text = runctl("events", "last").stdout.splitlines()
+    data = runctl.json("events", "last").data
+
+    assert [line.split("  ")[-1].strip() for line in text] == ["Ada submitted it.", "EC2 launched a machine."]
+    assert [event["kind"] for event in data["events"]] == ["submitted", "launched"]
+    assert data["events"][1]["at"] == "2026-11-24T09:25:03.000Z"
+
+
+# -- logs ------------------------------------------------------------------------------------------------------------
+
+
+def test_logs_prints_what_the_training_printed_and_nothing_else(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run(attempt=AttemptNumber(2)))
+    runctl.deployment.logs.streams = {f"{run.run_id}/0001": ["a", "b"], f"{run.run_id}/0002": ["c"]}
+
+    answer = runctl("logs", "last")
+
+    assert answer.stdout == "a\nb\nc\n"
+    assert "attempt 2: another machine" in answer.stderr
+    assert runctl("logs", "last", "--attempt", "2").stdout == "c\n"
+
+
+def test_logs_in_json_name_the_attempt_of_each_line(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run())
+    runctl.deployment.logs.streams = {f"{run.run_id}/0001": ["a"]}
+
+    assert runctl.json("logs", "last").data["lines"] == [{"attempt": 1, "at_ms": 0, "text": "a"}]
+
+
+def test_logs_of_an_attempt_that_was_never_made(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run())
+
+    answer = runctl.json("logs", "last", "--attempt", "9")
+
+    assert answer.exit_code == 3
+    assert "no attempt 9" in answer.error["message"]
+
+
+def test_followed_log_returns_the_trainings_result(runctl: CommandLine) -> None:
+    run = _failed(runctl)
+    runctl.deployment.logs.streams = {f"{run.run_id}/0001": ["could not read the labels"]}
+
+    answer = runctl("logs", "last", "-f")
+
+    assert answer.exit_code == 1
+    assert answer.stdout == "could not read the labels\n"
+    assert "docs/errors.md#user_error" in answer.stderr
+
+
+def test_ctrl_c_while_following_lets_go(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run())
+
+    def interrupt(_stream: str, _token: str | None = None) -> None:
+        raise KeyboardInterrupt
+
+    runctl.deployment.logs.page = interrupt  # type: ignore[method-assign,assignment]
+
+    answer = runctl("logs", "last", "-f")
+
+    assert answer.exit_code == 130
+    assert f"runctl logs {run.run_id} -f" in answer.stderr
+    assert runctl.deployment.stopper.commands == []
+
+
+def test_copies_of_logs_are_kept_one_an_attempt_where_the_configuration_says(
+    runctl: CommandLine, project: Path
+) -> None:
+    (project / ".runctl.toml").write_text('[logs]\ndir = "logs"\n')
+    run = runctl.deployment.add(a_run(attempt=AttemptNumber(2)))
+    runctl.deployment.logs.streams = {f"{run.run_id}/0001": ["a"], f"{run.run_id}/0002": ["b"]}
+
+    runctl("logs", "last")
+    runctl("logs", "last", "--log-dir", "elsewhere")
+
+    kept = sorted((project / "logs").iterdir())
+    assert [file.read_text() for file in kept] == ["a\n", "b\n"]
+    assert [file.name[:20] for file in kept] == [f"{run.run_id}-0001-", f"{run.run_id}-0002-"]
+    assert len(list((project / "elsewhere").iterdir())) == 2
+
+
+# -- cancel ----------------------------------------------------------------------------------------------------------
+
+
+def test_cancel_asks_the_run_to_save_and_end(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run())
+
+    answer = runctl.json("cancel", "last")
+
+    (command,) = runctl.deployment.stopper.commands
+    assert (command.run_id, command.now) == (run.run_id, False)
+    assert answer.data == {"run_id": run.run_id, "status": "STOPPING", "message": "The run saves and ends."}
+
+
+def test_cancel_now_ends_it_at_once(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run())
+
+    answer = runctl("cancel", "last", "--now")
+
+    assert runctl.deployment.stopper.commands[0].now is True
+    assert answer.stdout == f"{RunId('r-1hx3k7pabcde')}  STOPPING\n"
