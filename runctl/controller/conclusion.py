@@ -52,12 +52,13 @@ def conclude(
     runs, at = ports.runs, ports.now()
     run = load_run(runs, run_id)
     attempts = runs.attempts(run_id)
-    _end_machines(run, attempts, ports)
     if run.status.is_terminal:
+        _end_machines(run, attempts, ports)
         if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
             _notify(run, attempts, ports)
     else:
         ending = _end_last_attempt(run, attempts, ports, at, verdict=verdict, failure=failure)
+        _end_machines(run, attempts, ports)  # after the evidence was taken, before anybody reads that the run has ended
         try:
             run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending), ports))
             _notify(run, runs.attempts(run_id), ports)

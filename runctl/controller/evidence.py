@@ -23,18 +23,20 @@ from runctl.policy.facts import Departure
 def look_again(
     attempt: Attempt, *, runs: RunStore, machines: Machines, bucket: Bucket, at: datetime
 ) -> tuple[Attempt, MachineView | None]:
-    """Look at EC2 and at the final marker in the bucket for facts that no event brought; answers what is known then."""
-    if attempt.instance_id is None:
+    """Look at EC2 and at the final marker in the bucket for facts that no event brought; answers what is known then.
+
+    An attempt whose agent has reported its end needs no other word.
+    """
+    if attempt.instance_id is None or FactKind.ENDED in attempt.facts:
         return attempt, None
     found = False
     view = machines.machine(attempt.instance_id)
     if view is not None and view.state.is_going and FactKind.GONE not in attempt.facts:
         found = record_departure(runs, attempt, Departure.of_view(view), at)
-    if FactKind.ENDED not in attempt.facts:
-        marker = bucket.final_marker(attempt.run_id, attempt.number, attempt.instance_id)
-        ended = None if marker is None else verified_end(attempt, marker)
-        if ended is not None:
-            found = record_end(runs, attempt, ended, at, kind=TimelineKind.TRAINING_ENDED) or found
+    marker = bucket.final_marker(attempt.run_id, attempt.number, attempt.instance_id)
+    ended = None if marker is None else verified_end(attempt, marker)
+    if ended is not None:
+        found = record_end(runs, attempt, ended, at, kind=TimelineKind.TRAINING_ENDED) or found
     return (load_attempt(runs, attempt.run_id, attempt.number) if found else attempt), view
 
 

@@ -14,6 +14,9 @@ from runctl.model.run import StopRequest
 from runctl.model.status import Reason
 from runctl.policy.facts import EX_KILLED, SAVED_RESUME_ME, Departure
 
+ENDED_ON_REQUEST = "Client.UserInitiatedShutdown"
+"""The state reason of a machine that somebody with permission ended: runctl itself, or a person."""
+
 _LAST_LINE_CHARACTERS = 300
 _MESSAGE_CHARACTERS = 500
 
@@ -93,6 +96,8 @@ def departed(attempt: Attempt, gone: Departure) -> str:
     """Say in the timeline that a machine is going, whoever ended it."""
     if gone.is_spot_interruption:
         return interrupted(attempt)
+    if attempt.reason is not None and gone.state_reason in ("", ENDED_ON_REQUEST):
+        return f"EC2 ends the {machine(attempt)}, as it was asked to after the attempt."
     return lost(attempt, gone)
 
 

@@ -39,6 +39,7 @@ def get_ready(world: World, execution: Execution) -> None:
     world.clock.move(20)
     boot(world)
     world.observe_agent(world.says_ready())
+    world.clock.move(1)
     assert execution.advance() is State.TRAIN
 
 
