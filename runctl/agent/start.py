@@ -38,12 +38,15 @@ def start(folder: AttemptFolder, run_id: str, attempt: int, program: Path) -> bo
         command, folder.supervisor_log
     )
     limit = time.monotonic() + READY_LIMIT_S
-    while not folder.ready.exists():
-        if not is_alive() or time.monotonic() > limit:
+    while True:
+        lives = is_alive()  # asked before the file is: one that wrote it may be gone already
+        if folder.ready.exists():
+            return True
+        if not lives:
             folder.claim.unlink()  # the command may be sent again
+        if not lives or time.monotonic() > limit:
             raise StartFailedError(_tail(folder.supervisor_log) or "the supervisor did not start")
         time.sleep(LOOK_S)
-    return True
 
 
 def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bool] | None:
@@ -75,7 +78,9 @@ def _start_session(command: Sequence[str], log: Path) -> Callable[[], bool]:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
-    return lambda: process.poll() is None
+    pid = process.pid
+    process.returncode = 0  # it outlives this command on purpose: Popen must not complain that nobody waited for it
+    return lambda: os.waitpid(pid, os.WNOHANG) == (0, 0)
 
 
 def _tail(log: Path) -> str:

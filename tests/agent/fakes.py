@@ -82,12 +82,12 @@ class FakeBus:
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
-        self.failures = 0
-        """How many of the next calls fail."""
+        self.failures: dict[str, int] = {}
+        """How many of the next events of a kind fail."""
 
     def put(self, kind: str, detail: str) -> None:
-        if self.failures:
-            self.failures -= 1
+        if self.failures.get(kind, 0):
+            self.failures[kind] -= 1
             raise OSError("the bus cannot be reached")
         event = json.loads(detail)
         assert event["kind"] == kind

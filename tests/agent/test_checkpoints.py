@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from runctl.agent.checkpoint_folder import CheckpointFolder, scan
 from runctl.agent.checkpoint_uploader import RETRY_S, CheckpointUploader
 from runctl.agent.events import EventSender, Identity
@@ -224,7 +225,7 @@ def test_finish_says_whether_all_got_there(machine: Machine) -> None:
 
 def test_checkpoint_whose_event_is_lost_is_still_a_checkpoint(machine: Machine) -> None:
     machine.write("step-1.pt")
-    machine.bus.failures = 1
+    machine.bus.failures["Checkpoint Saved"] = 1
 
     assert machine.uploader.finish()
     assert machine.manifests == ["step-1.pt"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from runctl.agent import announce, ending, job, layout, report, supervisor
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_uploader import CheckpointUploader
@@ -36,6 +37,7 @@ from runctl.model.names import AGENT_EVENT_SOURCE, Tag
 from tests.agent.factories import INSTANCE_ID, PREFIX, RUN_ID, SECRET, agent_job
 from tests.agent.fakes import FakeBus, FakeClock, MemoryStore, Sayings
 
+EARLY, LATE = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone
 IDENTITY = Identity(RUN_ID, 2, INSTANCE_ID, SECRET)
 
 
@@ -159,7 +161,7 @@ def test_progress_parses(tmp_path: Path) -> None:
     assert (parsed.step, parsed.total_steps, parsed.loss, parsed.throughput) == (3, 10, 0.5, 12.0)
 
 
-@given(moment=st.datetimes(timezones=st.just(UTC), min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)))
+@given(moment=st.datetimes(timezones=st.just(UTC), min_value=EARLY, max_value=LATE))
 def test_times_are_spelt_alike(moment: datetime) -> None:
     assert agent_iso(moment) == iso(moment)
 

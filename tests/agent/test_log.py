@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from runctl.agent.log_shipper import BATCH_BYTES, BATCH_EVENTS, COPY_INTERVAL_S, EVENT_BYTES, LogShipper, batch_size
 from runctl.agent.run_log import MAX_LINE_BYTES, LineReader, RunLog
 from tests.agent.fakes import FakeClock, FakeStream, MemoryStore

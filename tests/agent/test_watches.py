@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from runctl.agent.announce import LIMIT_S, announce, read_identity
 from runctl.agent.events import Identity
 from runctl.agent.heartbeat import Heartbeat
@@ -205,7 +206,7 @@ def test_machine_is_announced_until_its_command_arrives(tmp_path: Path) -> None:
 
 def test_announcing_ends_after_ten_minutes_and_outlives_a_bus_that_fails(tmp_path: Path) -> None:
     bus, clock, say = FakeBus(), FakeClock(), Sayings()
-    bus.failures = 2
+    bus.failures["Machine Ready"] = 2
 
     came = announce(Identity(RUN_ID, 2, INSTANCE_ID), tmp_path, bus, clock, clock.advance, say)
 

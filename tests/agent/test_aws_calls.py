@@ -1,0 +1,154 @@
+"""The agent's calls of AWS: botocore's own parameter checks, moto's S3 and Logs, and errors that become ours."""
+
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from runctl.agent import object_store
+from runctl.agent.clients import Aws, AwsRefused, EventBridgeBus, LogStream, TaskHeartbeats
+from runctl.agent.heartbeat import DeadTokenError
+from runctl.agent.object_store import S3ObjectStore
+
+REGION = "us-east-1"
+BUCKET = "bucket"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield Aws(REGION)
+
+
+@pytest.fixture
+def store(aws: Aws) -> S3ObjectStore:
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+    return S3ObjectStore(aws.client("s3"), BUCKET)
+
+
+def _never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000_000])
+def test_file_arrives_whole_and_its_hash_is_told(store: S3ObjectStore, tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (tmp_path / "file").write_bytes(content)
+
+    stored = store.put_file("key", tmp_path / "file")
+    fetched = store.get_file("key", tmp_path / "copy", _never)
+
+    assert (stored.bytes, stored.sha256) == (size, sha256(content).hexdigest())
+    assert fetched == stored.sha256
+    assert (tmp_path / "copy").read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [object_store.PART_BYTES, 2 * object_store.PART_BYTES + 7])
+def test_large_file_arrives_whole_in_parts(store: S3ObjectStore, aws: Aws, tmp_path: Path, size: int) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size - 1)
+        file.seek(size - 1)
+        file.write(b"x")
+
+    stored = store.put_file("key", tmp_path / "file")
+
+    head = aws.client("s3").head_object(Bucket=BUCKET, Key="key")
+    assert (stored.bytes, head["ContentLength"]) == (size, size)
+    assert head["ETag"].strip('"').endswith(f"-{-(-size // object_store.PART_BYTES)}")
+    assert store.get_file("key", tmp_path / "copy", _never) == stored.sha256
+
+
+def test_large_upload_that_fails_leaves_no_parts(store: S3ObjectStore, aws: Aws, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(object_store.PART_BYTES)
+    client = aws.client("s3")
+    failing = S3ObjectStore(_FailingParts(client), BUCKET)
+
+    with pytest.raises(OSError, match="SlowDown"):
+        failing.put_file("key", tmp_path / "file")
+
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET)
+
+
+class _FailingParts:
+    """A client whose parts are refused."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def upload_part(self, **_: Any) -> Any:
+        raise AwsRefused("SlowDown", "Please reduce your request rate.")
+
+
+def test_missing_object_is_an_error_and_missing_ones_may_be_removed(store: S3ObjectStore) -> None:
+    store.delete(["absent"])
+
+    with pytest.raises(AwsRefused) as caught:
+        store.get("absent")
+
+    assert caught.value.code == "NoSuchKey"
+
+
+def test_log_stream_is_made_before_the_first_batch_and_one_that_is_there_is_fine(aws: Aws) -> None:
+    client = aws.client("logs")
+    client.create_log_group(logGroupName="group")
+    stream = LogStream(client, "group", "run/0001")
+    now_ms = int(time.time() * 1000)  # the service refuses what is far from its own time
+    stream.put([(now_ms, "one")])
+
+    LogStream(client, "group", "run/0001").put([(now_ms + 1, "two")])
+
+    events = client.get_log_events(logGroupName="group", logStreamName="run/0001", startFromHead=True)["events"]
+    assert [event["message"] for event in events] == ["one", "two"]
+
+
+def test_event_goes_to_our_bus(aws: Aws) -> None:
+    client = aws.client("events")
+    with Stubber(client) as stub:
+        entry = {"Source": "runctl.agent", "DetailType": "Progress", "Detail": "{}", "EventBusName": "runctl"}
+        stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, {"Entries": [entry]})
+
+        EventBridgeBus(client, "runctl").put("Progress", "{}")
+
+        stub.assert_no_pending_responses()
+
+
+def test_event_that_was_refused_with_http_200_is_an_error(aws: Aws) -> None:
+    client = aws.client("events")
+    with Stubber(client) as stub:
+        refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}
+        stub.add_response("put_events", {"FailedEntryCount": 1, "Entries": [refused]})
+
+        with pytest.raises(OSError, match="ThrottlingException"):
+            EventBridgeBus(client, "runctl").put("Progress", "{}")
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_token_that_nobody_waits_for_is_dead(aws: Aws, code: str) -> None:
+    client = aws.client("stepfunctions")
+    with Stubber(client) as stub:
+        stub.add_client_error("send_task_heartbeat", code)
+
+        with pytest.raises(DeadTokenError):
+            TaskHeartbeats(client).send("token")
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_other_refusals_of_a_heartbeat_are_no_dead_token(aws: Aws, code: str) -> None:
+    client = aws.client("stepfunctions")
+    with Stubber(client) as stub:
+        stub.add_client_error("send_task_heartbeat", code)
+
+        with pytest.raises(AwsRefused):
+            TaskHeartbeats(client).send("token")

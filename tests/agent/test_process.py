@@ -1,0 +1,205 @@
+"""Real processes: the training in its group, the start command, the kernel's counts."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import Signals
+
+import pytest
+
+from runctl.agent import out_of_memory
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.main import main
+from runctl.agent.request_files import Request, found
+from runctl.agent.run_log import RunLog
+from runctl.agent.start import StartFailedError, start
+from runctl.agent.training_process import Exit, TrainingProcess, catches
+from runctl.agent.worker import Worker
+
+LIMIT_S = 10.0
+
+
+def until(claim: Callable[[], object]) -> None:
+    """Wait for a process of a few milliseconds."""
+    limit = time.monotonic() + LIMIT_S
+    while not claim():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.01)
+
+
+def _training(tmp_path: Path, code: str) -> TrainingProcess:
+    log = RunLog(tmp_path / "training.log")
+    return TrainingProcess([sys.executable, "-c", code], tmp_path, {"PYTHONUNBUFFERED": "1"}, log)
+
+
+@pytest.mark.parametrize(
+    ("code", "ended", "shell_code"),
+    [
+        ("raise SystemExit(3)", Exit(code=3), 3),
+        ("import os; os.kill(os.getpid(), 9)", Exit(signal=9), 137),
+    ],
+)
+def test_end_of_a_training_is_its_exit_code_or_its_signal(
+    tmp_path: Path, code: str, ended: Exit, shell_code: int
+) -> None:
+    training = _training(tmp_path, code)
+    until(training.poll)
+
+    assert training.poll() == ended
+    assert ended.shell_code == shell_code
+
+
+def test_both_outputs_go_to_the_log(tmp_path: Path) -> None:
+    training = _training(tmp_path, "import sys; print('out'); print('err', file=sys.stderr)")
+    until(training.poll)
+
+    assert sorted((tmp_path / "training.log").read_text().split()) == ["err", "out"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_training_hears_sigusr1_only_with_a_handler(tmp_path: Path) -> None:
+    wait = "print('ready'); time.sleep(60)"
+    deaf = _training(tmp_path, f"import time; {wait}")
+    until(lambda: "ready" in (tmp_path / "training.log").read_text())
+    (tmp_path / "training.log").unlink()
+    hearing = _training(tmp_path, f"import signal, time; signal.signal(signal.SIGUSR1, print); {wait}")
+    until(lambda: "ready" in (tmp_path / "training.log").read_text())
+
+    heard = (deaf.hears(Signals.SIGUSR1), hearing.hears(Signals.SIGUSR1))
+    deaf.kill()
+    hearing.kill()
+    until(lambda: deaf.poll() and hearing.poll())
+
+    assert heard == (False, True)
+
+
+def test_signals_caught_are_read_from_the_kernels_mask() -> None:
+    status = "Name:\tx\nSigIgn:\tffffffffffffffff\nSigCgt:\t0000000000000200\n"
+
+    assert catches(status, Signals.SIGUSR1)
+    assert not catches(status, Signals.SIGTERM)
+    assert not catches("Name:\tx\n", Signals.SIGUSR1)
+
+
+def test_kill_takes_what_the_training_started_too(tmp_path: Path) -> None:
+    child = "import time; time.sleep(60)"
+    code = (
+        f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid); time.sleep(60)"
+    )
+    training = _training(tmp_path, code)
+    until(lambda: (tmp_path / "training.log").read_text().endswith("\n"))
+    pid = int((tmp_path / "training.log").read_text())
+
+    training.kill()
+    until(training.poll)
+
+    until(lambda: not _is_running(pid))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        TrainingProcess([str(tmp_path / "absent")], tmp_path, {}, RunLog(tmp_path / "log"))
+
+
+def _program(tmp_path: Path, script: str) -> Path:
+    program = tmp_path / "runctl-agent"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_start_leaves_one_supervisor_behind_however_often_it_is_called(tmp_path: Path) -> None:
+    folder = AttemptFolder(tmp_path / "attempt-1")
+    program = _program(tmp_path, f'echo "$*" >> "{tmp_path}/calls"; echo {{}} > "{folder.ready}"')
+
+    started = [start(folder, "r-1", 1, program) for _ in range(2)]
+
+    assert started == [True, False]
+    assert (tmp_path / "calls").read_text() == "supervise r-1 1\n"
+
+
+def test_supervisor_that_does_not_come_up_fails_the_command_and_may_be_started_again(tmp_path: Path) -> None:
+    folder = AttemptFolder(tmp_path / "attempt-1")
+    failing = _program(tmp_path, "echo no hand-off; exit 1")
+
+    with pytest.raises(StartFailedError, match="no hand-off"):
+        start(folder, "r-1", 1, failing)
+    again = start(folder, "r-1", 1, _program(tmp_path, f'echo {{}} > "{folder.ready}"'))
+
+    assert again
+
+
+def test_stop_and_notice_leave_requests_even_before_there_is_a_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNCTL_ROOT", str(tmp_path))
+
+    codes = [main(["stop", "r-1", "2"]), main(["stop", "r-1", "2", "--now"]), main(["notice", "r-1", "2"])]
+
+    assert codes == [0, 0, 0]
+    assert found(AttemptFolder.of(tmp_path, "r-1", 2).requests) == set(Request)
+
+
+def test_worker_hands_over_what_its_step_raised() -> None:
+    def step() -> None:
+        raise ValueError("a fault")
+
+    with Worker("test", step, 0.0) as worker:
+        assert worker.stop(LIMIT_S)
+
+    with pytest.raises(ValueError, match="a fault"):
+        worker.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_kernel_tells_its_out_of_memory_kills() -> None:
+    count = out_of_memory.kills()
+
+    assert count is not None
+    assert count >= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="closes nothing elsewhere")
+def test_training_has_no_input_to_wait_for(tmp_path: Path) -> None:
+    training = _training(tmp_path, "import sys; print(repr(sys.stdin.read()))")
+    until(training.poll)
+
+    assert (tmp_path / "training.log").read_text() == "''\n"
+
+
+def test_agent_runs_on_its_own_packages_alone(tmp_path: Path) -> None:
+    """The archive's layout, by links, and a Python that sees nothing else."""
+    import botocore
+    import dateutil
+    import jmespath
+    import six
+    import urllib3
+
+    import runctl.agent
+
+    library = tmp_path / "lib"
+    (library / "runctl").mkdir(parents=True)
+    (library / "runctl" / "__init__.py").touch()
+    (library / "runctl" / "agent").symlink_to(Path(runctl.agent.__file__).parent)
+    for package in (botocore, dateutil, jmespath, urllib3):
+        (library / package.__name__).symlink_to(Path(package.__file__).parent)
+    (library / "six.py").symlink_to(six.__file__)
+    code = (
+        f"import sys; sys.path.insert(0, {str(library)!r}); import runctl.agent.wiring; print('boto3' in sys.modules)"
+    )
+
+    ran = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "False\n", "")

@@ -1,0 +1,315 @@
+"""Code, environment and resume point are made ready, checked, and cannot lead out of their folders."""
+
+import io
+import os
+import sys
+import tarfile
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from runctl.agent.environment import PythonEnvironment, find_requirements
+from runctl.agent.job import CodeRef, LinkedFile, ResumePoint
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.preparation import training_command, training_environment
+from runctl.agent.project_code import fetch_code, unpack
+from runctl.agent.resume import CheckpointFetcher, Resumed
+from runctl.agent.run_log import RunLog
+from runctl.agent.setup_error import SetupCancelledError, SetupError
+from tests.agent.factories import archive, job
+from tests.agent.fakes import FakeLinks, MemoryStore, Sayings
+
+
+def _never() -> bool:
+    return False
+
+
+def _packed(tmp_path: Path, *members: tarfile.TarInfo) -> Path:
+    path = tmp_path / "code.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode = kind, link, mode
+    member.size = 1 if kind == tarfile.REGTYPE else 0
+    return member
+
+
+def test_code_is_fetched_and_unpacked(tmp_path: Path) -> None:
+    code = archive({"train.py": "print(1)", "package/module.py": ""})
+    store = MemoryStore()
+    store.objects["code/x"] = code
+
+    fetch_code(CodeRef("code/x", sha256(code).hexdigest()), store, tmp_path / "code", _never)
+
+    assert (tmp_path / "code" / "train.py").read_text() == "print(1)"
+    assert (tmp_path / "code" / "package" / "module.py").exists()
+
+
+def test_code_with_another_hash_is_refused(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.objects["code/x"] = archive({"train.py": "print(2)"})
+
+    with pytest.raises(SetupError, match="damaged"):
+        fetch_code(CodeRef("code/x", "0" * 64), store, tmp_path / "code", _never)
+
+    assert not (tmp_path / "code").exists()
+
+
+def test_code_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="NoSuchKey"):
+        fetch_code(CodeRef("code/x", "0" * 64), MemoryStore(), tmp_path / "code", _never)
+
+
+def test_fetching_is_given_up_when_asked(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.objects["code/x"] = b"x"
+
+    with pytest.raises(SetupCancelledError):
+        fetch_code(CodeRef("code/x", "0" * 64), store, tmp_path / "code", lambda: True)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (_member("../evil"),),
+        (_member("/tmp/evil"),),
+        (_member("a/../../evil"),),
+        (_member("link", tarfile.SYMTYPE, "/etc/passwd"),),
+        (_member("link", tarfile.SYMTYPE, "../outside"),),
+        (_member("here", tarfile.SYMTYPE, "."), _member("up", tarfile.SYMTYPE, "here/.."), _member("up/evil")),
+        (_member("hard", tarfile.LNKTYPE, "../outside"),),
+        (_member("pipe", tarfile.FIFOTYPE),),
+        (_member("device", tarfile.CHRTYPE),),
+    ],
+)
+def test_archive_cannot_reach_outside_the_project(tmp_path: Path, members: tuple[tarfile.TarInfo, ...]) -> None:
+    path = _packed(tmp_path, *members)
+    target = tmp_path / "inner" / "code"
+
+    with pytest.raises(SetupError):
+        unpack(path, target)
+
+    assert not (tmp_path / "inner" / "evil").exists()
+
+
+def test_links_inside_and_executable_bits_are_kept_but_no_special_ones(tmp_path: Path) -> None:
+    path = _packed(
+        tmp_path, _member("data/real"), _member("link", tarfile.SYMTYPE, "data/real"), _member("run.sh", mode=0o4755)
+    )
+
+    unpack(path, tmp_path / "code")
+
+    assert (tmp_path / "code" / "link").read_bytes() == b"x"
+    assert (tmp_path / "code" / "run.sh").stat().st_mode & 0o7777 == 0o755
+
+
+def test_damaged_archive_is_a_setup_error(tmp_path: Path) -> None:
+    (tmp_path / "code.tar.gz").write_bytes(archive({"train.py": "x" * 10_000})[:-20])
+
+    with pytest.raises(SetupError):
+        unpack(tmp_path / "code.tar.gz", tmp_path / "code")
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        (["requirements.txt"], "requirements.txt"),
+        (["requirements.txt", "a/requirements.txt"], "a/requirements.txt"),
+        (["a/b/requirements.txt", "requirements.txt"], "a/b/requirements.txt"),
+        (["c/requirements.txt"], None),
+        ([], None),
+    ],
+)
+def test_nearest_requirements_are_taken(tmp_path: Path, there: list[str], found: str | None) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    nearest = find_requirements(tmp_path, "a/b/train.py")
+
+    assert nearest == (tmp_path / found if found else None)
+
+
+def _environment(
+    tmp_path: Path, uv: str, monkeypatch: pytest.MonkeyPatch, cancelled: threading.Event
+) -> PythonEnvironment:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "uv").write_text(f"#!/bin/sh\n{uv}\n")
+    (tools / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    log = RunLog(tmp_path / "training.log")
+    return PythonEnvironment(tmp_path / "environment", tmp_path / "tools", log, cancelled.is_set)
+
+
+def test_without_requirements_the_machines_python_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = _environment(tmp_path, "exit 1", monkeypatch, threading.Event())
+
+    assert environment.prepare(None) == Path(sys.executable)
+
+
+def test_requirements_are_installed_with_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = _environment(tmp_path, 'echo "uv $*"', monkeypatch, threading.Event())
+    (tmp_path / "requirements.txt").touch()
+
+    python = environment.prepare(tmp_path / "requirements.txt")
+
+    said = (tmp_path / "training.log").read_text()
+    assert python == tmp_path / "environment" / "bin" / "python"
+    assert f"uv venv --quiet --no-project --python {sys.executable}" in said
+    assert f"--requirement {tmp_path / 'requirements.txt'}" in said
+
+
+def test_requirements_that_cannot_be_installed_are_a_setup_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = _environment(tmp_path, 'echo "no such package"; exit 2', monkeypatch, threading.Event())
+
+    with pytest.raises(SetupError, match="exit code 2"):
+        environment.prepare(tmp_path / "requirements.txt")
+
+    assert "no such package" in (tmp_path / "training.log").read_text()
+
+
+def test_installation_is_ended_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    environment = _environment(tmp_path, f'echo $$ > "{tmp_path}/pid"; sleep 60', monkeypatch, cancelled)
+
+    with pytest.raises(SetupCancelledError):
+        environment.prepare(tmp_path / "requirements.txt")
+
+
+def _point(name: str, **contents: bytes) -> tuple[ResumePoint, dict[str, bytes]]:
+    files = tuple(
+        LinkedFile(f"{name}/{file}", len(data), sha256(data).hexdigest(), f"https://s3/{name}/{file}")
+        for file, data in contents.items()
+    )
+    links = {f"https://s3/{name}/{file}": data for file, data in contents.items()}
+    return ResumePoint(f"runs/{name}/manifest.json", name, None, files), links
+
+
+def test_newest_checkpoint_is_fetched(tmp_path: Path) -> None:
+    new, new_links = _point("step-2", weights=b"new", state=b"s")
+    old, old_links = _point("step-1", weights=b"old")
+    links = FakeLinks(new_links | old_links)
+
+    resumed = CheckpointFetcher(tmp_path / "resume", links, Sayings(), _never).fetch((new, old))
+
+    assert resumed == Resumed(tmp_path / "resume" / "step-2", new)
+    assert (tmp_path / "resume" / "step-2" / "weights").read_bytes() == b"new"
+    assert not any("step-1" in url for url in links.read_urls)
+
+
+def test_checkpoint_that_is_one_file_is_named_itself(tmp_path: Path) -> None:
+    file = LinkedFile("step-3.pt", 1, sha256(b"w").hexdigest(), "https://s3/w")
+    point = ResumePoint("key", "step-3.pt", 3, (file,))
+
+    resumed = CheckpointFetcher(tmp_path / "resume", FakeLinks({"https://s3/w": b"w"}), Sayings(), _never).fetch(
+        (point,)
+    )
+
+    assert resumed is not None
+    assert resumed.path.read_bytes() == b"w"
+
+
+@pytest.mark.parametrize("damage", [b"other", None])
+def test_damaged_checkpoint_is_left_for_the_older_one_with_a_warning(tmp_path: Path, damage: bytes | None) -> None:
+    new, new_links = _point("step-2", weights=b"new")
+    old, old_links = _point("step-1", weights=b"old")
+    damaged = dict.fromkeys(new_links, damage) if damage is not None else {}
+    say = Sayings()
+
+    resumed = CheckpointFetcher(tmp_path / "resume", FakeLinks(old_links | damaged), say, _never).fetch((new, old))
+
+    assert resumed is not None
+    assert resumed.point is old
+    assert "step-2 cannot be used" in say
+    assert not (tmp_path / "resume" / "step-2").exists()
+    assert "https://" not in "".join(say.lines)
+
+
+def test_run_whose_checkpoints_are_all_damaged_does_not_start_again_from_nothing(tmp_path: Path) -> None:
+    point, _ = _point("step-2", weights=b"new")
+
+    with pytest.raises(SetupError, match="no checkpoint"):
+        CheckpointFetcher(tmp_path / "resume", FakeLinks({}), Sayings(), _never).fetch((point,))
+
+
+def test_run_without_checkpoints_begins_at_the_beginning(tmp_path: Path) -> None:
+    assert CheckpointFetcher(tmp_path / "resume", FakeLinks({}), Sayings(), _never).fetch(()) is None
+
+
+@pytest.mark.parametrize("path", ["../evil", "/tmp/evil", "step-20/x", "step-2/../../evil"])
+def test_checkpoint_cannot_reach_outside_its_folder(tmp_path: Path, path: str) -> None:
+    file = LinkedFile(path, 1, sha256(b"w").hexdigest(), "https://s3/w")
+    point = ResumePoint("key", "step-2", 2, (file,))
+    say = Sayings()
+
+    with pytest.raises(SetupError):
+        CheckpointFetcher(tmp_path / "resume", FakeLinks({"https://s3/w": b"w"}), say, _never).fetch((point,))
+
+    assert "outside" in say
+
+
+def test_training_sees_what_it_is_promised(tmp_path: Path) -> None:
+    folder = AttemptFolder.of(tmp_path, "r-1", 2)
+    point, _ = _point("step-2", weights=b"w")
+    asked = job(environment={"MINE": "1", "RUNCTL_ATTEMPT": "99", "RUNCTL_RESUME_FROM": "/nowhere"})
+    machine = {"PATH": "/usr/bin", "PYTHONPATH": "/agent/lib", "VIRTUAL_ENV": "/other", "HOME": "/root"}
+
+    environment = training_environment(
+        machine, folder.environment / "bin" / "python", asked, folder, Resumed(folder.resume / "step-2", point)
+    )
+
+    assert environment == {
+        "PATH": f"{folder.environment / 'bin'}{os.pathsep}/usr/bin",
+        "VIRTUAL_ENV": str(folder.environment),
+        "HOME": "/root",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "MINE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "RUNCTL_RUN_ID": "r-0123456789ab",
+        "RUNCTL_ATTEMPT": "2",
+        "RUNCTL_CHECKPOINT_DIR": str(folder.checkpoints),
+        "RUNCTL_OUTPUT_DIR": str(folder.output),
+        "RUNCTL_METRICS_FILE": str(folder.metrics),
+        "RUNCTL_RESUME_FROM": str(folder.resume / "step-2"),
+    }
+
+
+def test_first_attempt_has_no_checkpoint_to_resume_from(tmp_path: Path) -> None:
+    folder = AttemptFolder.of(tmp_path, "r-1", 1)
+    asked = job(environment={"RUNCTL_RESUME_FROM": "/nowhere"})
+
+    environment = training_environment({}, Path("/usr/bin/python3"), asked, folder, None)
+
+    assert "RUNCTL_RESUME_FROM" not in environment
+    assert "VIRTUAL_ENV" not in environment
+
+
+def test_python_scripts_run_by_their_path_in_the_project(tmp_path: Path) -> None:
+    command = training_command(
+        Path("/py"), tmp_path / "a" / "train.py", job(script="a/train.py", args=("--epochs", "3"))
+    )
+
+    assert command == ("/py", "a/train.py", "--epochs", "3")
+
+
+def test_other_scripts_run_by_themselves_and_must_be_executable(tmp_path: Path) -> None:
+    script = tmp_path / "train.sh"
+    script.touch()
+    asked = job(script="train.sh", args=("x",))
+    with pytest.raises(SetupError, match="executable"):
+        training_command(Path("/py"), script, asked)
+    script.chmod(0o755)
+
+    assert training_command(Path("/py"), script, asked) == (str(script), "x")

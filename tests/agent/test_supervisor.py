@@ -1,0 +1,366 @@
+"""Whole attempts: real trainings of a fraction of a second, and fakes for AWS."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from runctl.agent.clock import SystemClock
+from runctl.agent.layout import AttemptFolder
+from runctl.agent.request_files import Request, leave
+from runctl.agent.supervisor import POWER_OFF_GRACE_S, Supervisor, World, start_process
+from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
+from tests.agent.factories import PREFIX, SECRET, archive, job
+from tests.agent.fakes import FakeBus, FakeHeartbeats, FakeLinks, FakeMetadata, FakePower, FakeStream, MemoryStore
+
+CHECKPOINT = """\
+import os, pathlib
+pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"], "step-5.pt").write_text("weights")
+pathlib.Path(os.environ["RUNCTL_OUTPUT_DIR"], "report").mkdir()
+pathlib.Path(os.environ["RUNCTL_OUTPUT_DIR"], "report", "final.txt").write_text("done")
+print("step 5/5 loss 0.125")
+"""
+SAVES_AND_LEAVES = """\
+import pathlib, os, signal, sys, time
+def leave(*_):
+    pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"], "step-9.pt").write_text("weights")
+    sys.exit(75)
+signal.signal(signal.SIGTERM, leave)
+print("training", flush=True)
+time.sleep(60)
+"""
+HEARS_SIGUSR1 = SAVES_AND_LEAVES.replace(
+    'print("training"', 'signal.signal(signal.SIGUSR1, lambda *_: print("saving", flush=True))\nprint("training"'
+)
+DEAF = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('training', flush=True); time.sleep(60)"
+)
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Attempt:
+    """One attempt and all that it meets."""
+
+    def __init__(
+        self, root: Path, text: str, *, others: Mapping[str, str] = MappingProxyType({}), **fields: Any
+    ) -> None:
+        code = archive({"train.py": text, **others})
+        self.job = job(code, **({"save_limit_s": 5} | fields))
+        self.folder = AttemptFolder.of(root, self.job.run_id, self.job.attempt)
+        self.folder.create()
+        self.store = MemoryStore()
+        self.store.objects[self.job.code.key] = code
+        self.bus = FakeBus()
+        self.heartbeats = FakeHeartbeats()
+        self.stream = FakeStream()
+        self.metadata = FakeMetadata()
+        self.power = FakePower()
+        self.links = FakeLinks({})
+        self.rests: list[float] = []
+        self.going_down = threading.Event()
+        self.memory_kills = iter([0, 0])
+
+    def supervisor(self) -> Supervisor:
+        world = World(
+            clock=SystemClock(),
+            wait=time.sleep,
+            rest=self.rests.append,
+            is_going_down=self.going_down.is_set,
+            metadata=self.metadata,
+            store=self.store,
+            bus=self.bus,
+            heartbeats=self.heartbeats,
+            stream=self.stream,
+            links=self.links,
+            power=self.power,
+            start=start_process,
+            memory_kills=lambda: next(self.memory_kills),
+        )
+        return Supervisor(self.job, self.folder, self.folder.path / "tools", world)
+
+    def run(self) -> TrainingEnded:
+        """Run it to its end, and check what holds at every end."""
+        self.supervisor().run()
+        (event,) = self.bus.of("Training Ended")
+        assert is_authentic(event, SECRET)
+        assert self.store.document(f"{PREFIX}final.json") == event
+        assert self.power.is_off
+        return TrainingEnded.model_validate(event["data"])
+
+    def when_training(self, action: Any) -> None:
+        """Do something, from outside, once the training runs."""
+
+        def wait() -> None:
+            limit = time.monotonic() + 10
+            while time.monotonic() < limit:
+                if any("training" in log.read_text() for log in self.folder.path.glob("training-*.log")):
+                    action()
+                    return
+                time.sleep(0.02)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def warn(self, seconds: float) -> None:
+        """Let EC2 announce the machine's end."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+        self.metadata.items["spot/instance-action"] = json.dumps({"action": "terminate", "time": at})
+
+    def ask(self, request: Request) -> None:
+        """Leave a request as the agent's commands do."""
+        leave(self.folder.requests, request)
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.stream.lines)
+
+
+def test_success_leaves_checkpoint_output_log_markers_and_one_report(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code, ended.signal, ended.started) == ("exited", 0, None, True)
+    assert attempt.store.document(f"{PREFIX}checkpoints/step-5.pt/manifest.json")["step"] == 5
+    assert attempt.store.objects[f"{PREFIX}output/report/final.txt"] == b"done"
+    assert "step 5/5 loss 0.125" in attempt.log
+    assert any(key.startswith(f"{PREFIX}logs/training-") for key in attempt.store.objects)
+    assert attempt.folder.exit_code.read_text() == "0\n"
+    assert attempt.folder.complete.exists()
+    assert attempt.heartbeats.sent >= 1
+    assert attempt.rests == [POWER_OFF_GRACE_S]
+
+
+def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, f"import time; time.sleep(0.7)\n{CHECKPOINT}")
+
+    attempt.run()
+
+    assert all(is_authentic(AgentEvent.model_validate(event).model_dump(), SECRET) for event in attempt.bus.events)
+    (started,) = attempt.bus.of("Training Started")
+    assert TrainingStarted.model_validate(started["data"]).log_stream == attempt.job.log_stream
+    (progress,) = attempt.bus.of("Progress")
+    assert (progress["data"]["step"], progress["data"]["total_steps"], progress["data"]["loss"]) == (5, 5, 0.125)
+    assert len(attempt.bus.of("Checkpoint Saved")) == 1
+
+
+def test_failure_is_reported_with_its_exit_code_and_last_lines(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import sys; print('could not read the labels'); sys.exit(3)")
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("exited", 3)
+    assert ended.last_lines == ("could not read the labels",)
+    assert attempt.folder.exit_code.read_text() == "3\n"
+    assert not attempt.folder.complete.exists()
+
+
+def test_project_without_the_script_is_a_failed_setup(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "", script="absent.py")
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.started, ended.exit_code) == ("setup_failed", False, None)
+    assert "absent.py" in ended.message
+    assert "absent.py" in attempt.log
+    assert not attempt.folder.exit_code.exists()
+    assert attempt.bus.of("Training Started") == []
+
+
+def test_success_without_the_required_checkpoint_is_none(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "print('nothing saved')", verify_checkpoints=True)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("checkpoint_missing", 0)
+    assert not attempt.folder.complete.exists()
+
+
+def test_stop_lets_the_training_save(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    attempt.when_training(lambda: attempt.ask(Request.STOP))
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("stop", 75)
+    assert f"{PREFIX}checkpoints/step-9.pt/manifest.json" in attempt.store.objects
+
+
+def test_stop_now_kills_and_uploads_nothing_more(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    attempt.when_training(lambda: attempt.ask(Request.STOP_NOW))
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code, ended.signal) == ("stop", None, 9)
+    assert not any("checkpoints/" in key for key in attempt.store.objects)
+
+
+def test_training_that_ignores_the_stop_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, DEAF, save_limit_s=1)
+    attempt.when_training(lambda: attempt.ask(Request.STOP))
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.signal) == ("stop", 9)
+    assert attempt.folder.exit_code.read_text() == "137\n"
+
+
+def test_stop_that_came_before_the_training_began_starts_nothing(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT)
+    attempt.ask(Request.STOP)
+    released = threading.Event()
+    slow = attempt.store.get_file
+
+    def get_file(key: str, path: Path, cancelled: Any) -> str:
+        released.wait(5)
+        return slow(key, path, cancelled)
+
+    attempt.store.get_file = get_file  # type: ignore[method-assign]
+
+    ended = attempt.run()
+    released.set()
+
+    assert (ended.why, ended.started) == ("stop", False)
+    assert "step 5/5" not in attempt.log
+
+
+def test_notice_makes_a_training_without_sigusr1_leave_at_once_and_the_machine_waits_for_ec2(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    attempt.when_training(lambda: (attempt.warn(30.0), attempt.ask(Request.NOTICE)))
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("notice", 75)
+    (rest,) = attempt.rests
+    assert 80 < rest <= 90
+
+
+def test_notice_asks_a_training_with_sigusr1_to_save_and_lets_it_go_on(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, HEARS_SIGUSR1)
+    attempt.when_training(lambda: (attempt.warn(2.0), attempt.ask(Request.NOTICE)))
+
+    ended = attempt.run()
+
+    assert ended.why == "notice"
+    assert attempt.log.index("saving") < attempt.log.index("(SIGTERM)")
+
+
+def test_output_is_saved_after_the_report_when_time_is_short(tmp_path: Path) -> None:
+    script = SAVES_AND_LEAVES.replace(
+        'print("training"', 'pathlib.Path(os.environ["RUNCTL_OUTPUT_DIR"], "o").write_text("o")\nprint("training"'
+    )
+    attempt = Attempt(tmp_path, script)
+    attempt.when_training(lambda: (attempt.warn(30.0), attempt.ask(Request.NOTICE)))
+
+    attempt.run()
+
+    written = attempt.store.written
+    assert written.index(f"{PREFIX}final.json") < written.index(f"{PREFIX}output/o")
+
+
+def test_deadline_asks_to_save_and_leave(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES, max_runtime_s=1)
+
+    ended = attempt.run()
+
+    assert ended.why == "deadline"
+
+
+def test_silence_of_the_controller_ends_the_machine_at_once_after_saving(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES, dead_man_s=1, heartbeat_interval_s=1)
+    attempt.heartbeats.fails = True
+
+    ended = attempt.run()
+
+    assert ended.why == "dead_man"
+    assert "silent" in ended.message
+    assert attempt.rests == [0.0]
+
+
+def test_shutdown_of_the_machine_lets_the_training_save(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    attempt.when_training(attempt.going_down.set)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("dead_man", 75)
+    assert "shut down" in ended.message
+
+
+def test_kill_with_the_kernels_report_is_want_of_memory(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    attempt.memory_kills = iter([4, 5])
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.signal) == ("out_of_memory", 9)
+
+
+def test_report_that_does_not_get_through_is_sent_again(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "raise SystemExit(3)")
+    attempt.bus.failures["Training Ended"] = 1
+
+    ended = attempt.run()
+
+    assert ended.exit_code == 3
+    assert "could not be reported" in next(attempt.folder.path.glob("training-*.log")).read_text()
+
+
+def test_start_that_does_not_get_through_is_told_again(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import time; time.sleep(1.0)")
+    attempt.bus.failures["Training Started"] = 1
+
+    attempt.run()
+
+    assert len(attempt.bus.of("Training Started")) == 1
+
+
+def test_log_that_does_not_get_through_is_told(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "print('x')")
+    attempt.stream.fails = True
+
+    ended = attempt.run()
+
+    assert ended.exit_code == 0
+    assert "log is not complete" in ended.message
+
+
+def test_fault_of_the_agent_is_reported_and_the_training_may_save(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+
+    def fault(path: str) -> str | None:
+        raise ValueError("a fault of ours")
+
+    attempt.when_training(lambda: setattr(attempt.metadata, "get", fault))
+
+    ended = attempt.run()
+
+    assert ended.why == "dead_man"
+    assert "a fault of ours" in ended.message
+    assert f"{PREFIX}checkpoints/step-9.pt/manifest.json" in attempt.store.objects
+
+
+@pytest.mark.parametrize(
+    ("script", "others"),
+    [
+        ("run", {"run": "#!/nowhere\n"}),
+        ("train.py", {"requirements.txt": "no-such-package\n"}),
+    ],
+)
+def test_what_cannot_be_started_is_a_failed_setup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, others: dict[str, str]
+) -> None:
+    (tmp_path / "uv").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    attempt = Attempt(tmp_path, "x", others=others, script=script)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.started) == ("setup_failed", False)
+    assert ended.message != ""
