@@ -437,15 +437,22 @@ def test_a_machine_leads_to_its_attempt(store: RunStore) -> None:
 
 
 def test_a_machine_that_served_twice_leads_to_its_newest_attempt(store: RunStore) -> None:
-    for run_id in (OTHER_RUN_ID, RUN_ID):
-        store.create_run(a_run(run_id))
-        store.begin_attempt(a_run(run_id, attempt=FIRST), an_attempt(run_id, instance_id=INSTANCE))
-    other = store.run(OTHER_RUN_ID)
-    assert other is not None
-    second = an_attempt(OTHER_RUN_ID, 2, instance_id=INSTANCE, created_at=after(1))
-    store.begin_attempt(other.model_copy(update={"attempt": AttemptNumber(2)}), second)
+    begun = begin(store, instance_id=INSTANCE)
+    second = an_attempt(number=2, instance_id=INSTANCE, created_at=after(1))
+    store.begin_attempt(begun.model_copy(update={"attempt": AttemptNumber(2)}), second)
 
-    assert store.attempt_of_machine(INSTANCE) == (OTHER_RUN_ID, AttemptNumber(2))
+    assert store.attempt_of_machine(INSTANCE) == (RUN_ID, AttemptNumber(2))
+
+
+def test_a_machine_that_served_two_runs_leads_to_the_newer_one(store: RunStore) -> None:
+    begun = begin(store, instance_id=INSTANCE)
+    second = an_attempt(number=2, instance_id=INSTANCE, created_at=after(1))
+    store.begin_attempt(begun.model_copy(update={"attempt": AttemptNumber(2)}), second)
+    store.create_run(a_run(OTHER_RUN_ID, created_at=after(2)))
+    newer = an_attempt(OTHER_RUN_ID, instance_id=INSTANCE, created_at=after(2))
+    store.begin_attempt(a_run(OTHER_RUN_ID, created_at=after(2), attempt=FIRST), newer)
+
+    assert store.attempt_of_machine(INSTANCE) == (OTHER_RUN_ID, FIRST)
 
 
 def test_open_runs_are_all_that_have_not_ended(store: RunStore) -> None:
