@@ -74,7 +74,8 @@ class MachineKeeper:
         for record in sorted(self._directory.glob("*/machine.json")):
             machine = Machine.load(record.parent)
             runtime = self._runtimes[machine.instance_id] = _Runtime(machine, self._sandbox(machine.instance_id))
-            await asyncio.to_thread(sweep, machine.instance_id)
+            if machine.state is not State.TERMINATED:
+                await asyncio.to_thread(sweep, machine.instance_id)
             if machine.state not in (State.TERMINATED, State.STOPPED):
                 reason = SPOT_TERMINATION if machine.interrupted_at and machine.is_ended else HOST_FAILED
                 self._move(runtime, State.TERMINATED, reason, "Server initiated")
@@ -267,8 +268,10 @@ class MachineKeeper:
         match message["event"]:
             case "asked" if runtime.machine.state is State.RUNNING:
                 self._shut_down_from_inside(runtime, message["what"])
-            case "started" | "exited" if message["id"] in runtime.listeners:
+            case "started" if message["id"] in runtime.listeners:
                 runtime.listeners[message["id"]](message)
+            case "exited" if message["id"] in runtime.listeners:
+                runtime.listeners.pop(message["id"])(message)
             case "exited" if message["id"] == USER_DATA_COMMAND:
                 with runtime.sandbox.console.open("a") as console:
                     console.write(f"cloud-init: user data ended with exit code {message['code']}\n")

@@ -9,6 +9,7 @@ tells both, for the processes of one's own user.
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,7 +82,9 @@ def _from_proc(marker: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _from_ps(marker: str) -> Iterator[tuple[int, int, bool]]:
-    command = ["ps", "axeww", "-o", "pid=,ppid=,stat=,command="]
+    # The environment stands behind the command; macOS's ps(1) spells that -E, others' the BSD way.
+    shown = "-axEww" if sys.platform == "darwin" else "axeww"
+    command = ["ps", shown, "-o", "pid=,ppid=,stat=,command="]
     output = subprocess.run(command, capture_output=True, check=False).stdout.decode("utf-8", "replace")
     for line in output.splitlines():
         fields = line.split(None, 3)
