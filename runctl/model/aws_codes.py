@@ -52,6 +52,8 @@ _PERMISSION = (
     "AuthorizationErrorException",
     "NotAuthorized",
     "KMSAccessDeniedException",
+    "KmsAccessDeniedException",
+    "403",  # S3's answer to HEAD has no body, so botocore puts the HTTP status in the code's place
     "Client.UnauthorizedOperation",
     # At launch nearly always an EBS key of KMS without a grant for the service-linked role of EC2 Fleet or Spot.
     "Client.InternalError",
@@ -74,6 +76,8 @@ _THROTTLED = (
     "ProvisionedThroughputExceededException",
     "TransactionInProgressException",
     "SlowDown",
+    "503",
+    "PriorRequestNotComplete",
     "EC2ThrottledException",
     "InternalError",
     "InternalServerError",
@@ -105,6 +109,9 @@ _CREDENTIALS = (
     "RequestExpired",
     "MissingAuthenticationToken",
     "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "MissingAuthenticationTokenException",
+    "RequestTimeTooSkewed",  # the clock here is wrong by minutes
 )
 
 KIND_OF_CODE: Final = MappingProxyType(
