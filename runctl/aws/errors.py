@@ -11,13 +11,17 @@ from typing import Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
+    CredentialRetrievalError,
     HTTPClientError,
+    InvalidConfigError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
     TokenRetrievalError,
-    UnauthorizedSSOTokenError,
 )
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 
@@ -56,6 +60,15 @@ _HINT_OF_CLASS: Final[dict[type[RunctlError], str]] = {
     CapacityUnavailable: "Name more instance types with --instance-type, or try later.",
 }
 
+_NO_CREDENTIALS: Final = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+)
+_NO_CONFIGURATION: Final = (NoRegionError, InvalidRegionError, ProfileNotFound, ConfigParseError, InvalidConfigError)
+
 
 def code_of(error: ClientError) -> str:
     """Read AWS's error code from a botocore error; empty when the answer carried none."""
@@ -81,9 +94,9 @@ def aws_errors() -> Generator[None]:
         yield
     except ClientError as error:
         raise error_of(error) from error
-    except (NoCredentialsError, PartialCredentialsError, UnauthorizedSSOTokenError, TokenRetrievalError) as error:
+    except _NO_CREDENTIALS as error:
         raise CredentialsError(str(error), hint=_HINT_OF_CLASS[CredentialsError]) from error
-    except (NoRegionError, ProfileNotFound) as error:
+    except _NO_CONFIGURATION as error:
         raise ConfigurationError(str(error), hint="Set AWS_REGION, or a profile that has a region.") from error
     except (BotocoreConnectionError, HTTPClientError) as error:
         raise AwsUnavailable(str(error), hint=_HINT_OF_CLASS[AwsUnavailable], aws_code=type(error).__name__) from error

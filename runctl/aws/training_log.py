@@ -40,26 +40,17 @@ class TrainingLog:
         self._log_group = log_group
 
     def page(self, stream: str, token: str | None = None) -> LogPage:
-        """Read on from `token`, or from the start.
+        """Read on from `token`, or from the start; an empty page is the end for now.
 
-        An empty page is the end for now. A stream that is not there yet is empty and gives back the token it got.
+        A stream that is not there yet is empty and gives back the token it got.
         """
-        request: GetLogEventsRequestTypeDef = {
-            "logGroupName": self._log_group,
-            "logStreamName": stream,
-            "startFromHead": True,
-            "limit": PAGE_LINES,
-        }
-        if token is not None:
-            request["nextToken"] = token
-        with aws_errors():
-            try:
-                answer = self._client.get_log_events(**request)
-            except ClientError as error:
-                if code_of(error) != "ResourceNotFoundException":
-                    raise
-                return LogPage((), token)
-        return LogPage(_lines(answer["events"]), answer.get("nextForwardToken") or token)
+        while True:
+            page = self._page(stream, token)
+            # CloudWatch Logs may answer an empty page in the middle; the end is where the token comes back unchanged
+            # (API Reference, GetLogEvents).
+            if page.lines or page.next_token == token:
+                return page
+            token = page.next_token
 
     def tail(self, stream: str, lines: int) -> LogPage:
         """Read the last lines, and the token to follow from."""
@@ -76,6 +67,24 @@ class TrainingLog:
                     raise
                 return LogPage((), None)
         return LogPage(_lines(answer["events"]), answer.get("nextForwardToken"))
+
+    def _page(self, stream: str, token: str | None) -> LogPage:
+        request: GetLogEventsRequestTypeDef = {
+            "logGroupName": self._log_group,
+            "logStreamName": stream,
+            "startFromHead": True,
+            "limit": PAGE_LINES,
+        }
+        if token is not None:
+            request["nextToken"] = token
+        with aws_errors():
+            try:
+                answer = self._client.get_log_events(**request)
+            except ClientError as error:
+                if code_of(error) != "ResourceNotFoundException":
+                    raise
+                return LogPage((), token)
+        return LogPage(_lines(answer["events"]), answer.get("nextForwardToken") or token)
 
 
 def _lines(events: "Sequence[OutputLogEventTypeDef]") -> tuple[LogLine, ...]:

@@ -6,11 +6,14 @@ import pytest
 from botocore.exceptions import (
     BotoCoreError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
+    ProfileNotFound,
     ReadTimeoutError,
+    UnauthorizedSSOTokenError,
 )
 
 from runctl import errors
@@ -81,6 +84,9 @@ def test_every_kind_of_code_has_the_class_that_it_names(kind: AwsCodeKind) -> No
     [
         (NoCredentialsError, errors.CredentialsError),
         (NoRegionError, errors.ConfigurationError),
+        (lambda: ProfileNotFound(profile="nobody"), errors.ConfigurationError),
+        (lambda: CredentialRetrievalError(provider="sso", error_msg="expired"), errors.CredentialsError),
+        (UnauthorizedSSOTokenError, errors.CredentialsError),
         (lambda: EndpointConnectionError(endpoint_url="https://ec2"), errors.AwsUnavailable),
         (lambda: ConnectTimeoutError(endpoint_url="https://ec2"), errors.AwsUnavailable),
         (lambda: ReadTimeoutError(endpoint_url="https://ec2"), errors.AwsUnavailable),

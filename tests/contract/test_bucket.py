@@ -202,6 +202,15 @@ def test_an_archive_of_another_size_is_not_there(s3: Any) -> None:
     assert not CodeArchives(s3, BUCKET).has(CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3))
 
 
+def test_a_refused_look_for_an_archive_is_not_a_missing_archive() -> None:
+    code = CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3)
+    with stubbed("s3", lambda client: CodeArchives(client, BUCKET)) as (archives, stubber):
+        stubber.add_client_error("head_object", service_error_code="403", http_status_code=403)
+
+        with pytest.raises(PermissionDenied):
+            archives.has(code)
+
+
 def test_an_upload_that_s3_refuses_says_why(tmp_path: Path) -> None:
     archive = tmp_path / "code.tar.gz"
     archive.write_bytes(b"abc")

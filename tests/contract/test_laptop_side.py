@@ -139,6 +139,20 @@ def test_a_stream_that_is_not_there_yet_is_empty(logs: Any) -> None:
     assert log.tail(STREAM, 5) == LogPage((), None)
 
 
+def test_an_empty_page_in_the_middle_is_not_the_end() -> None:
+    line = {"timestamp": 7, "message": "epoch 1"}
+    with stubbed("logs", lambda client: TrainingLog(client, GROUP)) as (log, stubber):
+        stubber.add_response("get_log_events", {"events": [], "nextForwardToken": "f/1"})
+        stubber.add_response("get_log_events", {"events": [line], "nextForwardToken": "f/2"})
+        stubber.add_response("get_log_events", {"events": [], "nextForwardToken": "f/2"})
+
+        first = log.page(STREAM)
+        last = log.page(STREAM, first.next_token)
+
+    assert first == LogPage((LogLine(7, "epoch 1"),), "f/2")
+    assert last == LogPage((), "f/2")
+
+
 def test_a_refused_look_at_the_log_is_not_an_empty_log() -> None:
     with stubbed("logs", lambda client: TrainingLog(client, GROUP)) as (log, stubber):
         stubber.add_client_error("get_log_events", service_error_code="AccessDeniedException")
