@@ -33,9 +33,14 @@ _CHILDREN_END_LIMIT_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.01
 _LOCK_LIMIT_S: Final = 180.0
 _LOG_TAIL: Final = 15
-_NOT_PASSED_ON: Final = ("AWS_", "MINISTACK_", "LAMBDA_", "LOCALSTACK_", "PYTHONWARNINGS", "BOTO_", "EDGE_PORT")
-"""What a shell may hold for other purposes and ministack or botocore would read. Credentials of a real account above
-all: nothing in the local cloud may ever have them."""
+_PASSED_ON: Final = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "PYTHONPATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"}
+    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+    | {"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
+)
+_PASSED_ON_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PIP_", "UV_")
+"""What the server, and the machines below it, have of a person's environment. Credentials of a real account must never
+get there, and ministack reads dozens of variables, some with names as plain as AUTH."""
 
 _MEMORY: Final = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """glibc keeps up to eight arenas a core; the server has many threads that allocate little (mallopt(3))."""
@@ -144,8 +149,10 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
-    return {**_MEMORY, **kept}
+    kept = {
+        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    return {**kept, **_MEMORY}
 
 
 def _read_document(ready_fd: int) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
 
+from runctl.local.emulator.action_check import ActionCheck, Application, Receive, Scope, Send
 from runctl.local.emulator.events import publisher
 from runctl.local.emulator.mends import apply_all
 from runctl.local.emulator.role_credentials import create_role_credentials
@@ -24,11 +25,6 @@ from runctl.local.emulator.settings import ACCOUNT_ID, REGION, Settings
 
 _FRONT_MODULE = "runctl.local.machines.front"
 _log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Front(Protocol):
@@ -96,6 +92,7 @@ def make_front(app: Application, settings: Settings) -> Front:
 
 
 async def _serve(front: Front, app: Application, listener: socket.socket, ready: Callable[[], None]) -> None:
+    checked = ActionCheck(front, ACCOUNT_ID)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,7 +101,7 @@ async def _serve(front: Front, app: Application, listener: socket.socket, ready:
     async def gate(scope: Scope, receive: Receive, send: Send) -> None:
         """Requests go to the front; the life cycle to ministack first, since the front's start may call it."""
         if scope["type"] != "lifespan":
-            await front(scope, receive, send)
+            await checked(scope, receive, send)
             return
 
         async def told(message: MutableMapping[str, Any]) -> None:

@@ -57,6 +57,8 @@ class Settings:
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
+            # Roles have what their policies allow and no more, as on AWS.
+            "AUTH": "true",
             "DOCKER_HOST": f"unix://{self.state_dir / 'there-is-no-docker'}",
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",

@@ -27,7 +27,8 @@ def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
 def services(local_cloud: LocalCloud) -> Services:
     """Its services, functions and queues."""
     environment = local_cloud.environment()
-    stacks = Services(environment, {}, {}).client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    bare = Services(environment, {}, {}, {})
+    stacks = bare.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
     functions = {handler: outputs[output_of(handler)] for handler in HANDLERS}
-    return Services(environment, functions, {name: outputs[name] for name in QUEUES})
+    return Services(environment, functions, {name: outputs[name] for name in QUEUES}, outputs)

@@ -54,6 +54,10 @@ def sleep(event, context):
     return context.get_remaining_time_in_millis()
 
 
+def overreach(event, context):
+    boto3.client("dynamodb").list_tables()
+
+
 def leave(event, context):
     os._exit(1)
 
@@ -69,7 +73,18 @@ def facts(event, context):
     }
 '''
 
-HANDLERS: Final = ("echo", "fail", "fail_until", "hold", "answer_at_once", "tell", "sleep", "leave", "facts")
+HANDLERS: Final = (
+    "echo",
+    "fail",
+    "fail_until",
+    "hold",
+    "answer_at_once",
+    "tell",
+    "sleep",
+    "leave",
+    "facts",
+    "overreach",
+)
 _SHORT_LIVED: Final = {"sleep": 1}
 QUEUES: Final = ("told", "failed", "undelivered", "statuses")
 
@@ -92,10 +107,78 @@ def _title(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def _allow(action: str, resource: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+_TRUST: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}],
+}
+
 TEMPLATE: Final[dict[str, Any]] = {
     "Parameters": {"AssetBucket": {"Type": "String"}},
     "Resources": {
-        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17"}}},
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": _TRUST,
+                "Policies": [
+                    {
+                        "PolicyName": "what-the-functions-do",
+                        "PolicyDocument": {
+                            "Version": "2012-10-17",
+                            "Statement": [
+                                _allow("sqs:SendMessage", {"Fn::GetAtt": ["Told", "Arn"]}),
+                                _allow("states:SendTaskSuccess", "arn:aws:states:us-east-1:*:stateMachine:machine-*"),
+                            ],
+                        },
+                    }
+                ],
+            },
+        },
+        "MachineRole": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": _TRUST,
+                "Policies": [
+                    {
+                        "PolicyName": "what-a-machine-does",
+                        "PolicyDocument": {
+                            "Version": "2012-10-17",
+                            "Statement": [
+                                _allow("s3:PutObject", {"Fn::Sub": "${Bucket.Arn}/runs/${!aws:userid}/*"}),
+                                _allow(
+                                    "events:PutEvents",
+                                    "*",
+                                    Condition={"StringEquals": {"events:source": "test.machine"}},
+                                ),
+                                _allow("ec2:DescribeInstances", "*"),
+                                _allow("ssm:DescribeInstanceInformation", "*"),
+                            ],
+                        },
+                    }
+                ],
+            },
+        },
+        "BucketPolicy": {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {
+                "Bucket": {"Ref": "Bucket"},
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Deny",
+                            "Principal": {"AWS": "*"},
+                            "Action": "s3:*",
+                            "Resource": {"Fn::Sub": "${Bucket.Arn}/*"},
+                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                        }
+                    ],
+                },
+            },
+        },
         **{_title(name): {"Type": "AWS::SQS::Queue"} for name in QUEUES},
         **{f"{_title(name)}Function": _function(name) for name in HANDLERS},
         "Table": {
@@ -163,6 +246,9 @@ TEMPLATE: Final[dict[str, Any]] = {
         },
     },
     "Outputs": {
+        "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
+        "MachineRoleArn": {"Value": {"Fn::GetAtt": ["MachineRole", "Arn"]}},
+        "BucketName": {"Value": {"Ref": "Bucket"}},
         **{name: {"Value": {"Ref": _title(name)}} for name in QUEUES},
         **{f"{_title(name)}Arn": {"Value": {"Fn::GetAtt": [f"{_title(name)}Function", "Arn"]}} for name in HANDLERS},
     },

@@ -12,14 +12,20 @@ from botocore.config import Config
 
 Answer = TypeVar("Answer")
 
-ROLE_ARN = "arn:aws:iam::123456789012:role/anyone"
-
 
 class Services:
     """The emulated account."""
 
-    def __init__(self, environment: Mapping[str, str], functions: Mapping[str, str], queue_urls: Mapping[str, str]):
-        self._environment = environment
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        functions: Mapping[str, str],
+        queue_urls: Mapping[str, str],
+        outputs: Mapping[str, str],
+    ) -> None:
+        self.environment = environment
+        self.outputs = outputs
+        """Of the stack."""
         self.functions = functions
         """ARNs by the name of the handler."""
         self.queue_urls = queue_urls
@@ -28,10 +34,10 @@ class Services:
         """Make a client, with options of botocore's `Config`."""
         return boto3.client(
             service,  # pyright: ignore[reportArgumentType]
-            endpoint_url=self._environment["AWS_ENDPOINT_URL"],
-            region_name=self._environment["AWS_REGION"],
-            aws_access_key_id=self._environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self._environment["AWS_SECRET_ACCESS_KEY"],
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(**options),
         )
 
@@ -76,7 +82,9 @@ class Services:
         """Create a state machine; return its ARN."""
         definition = json.dumps({"StartAt": start_at, "States": states, **fields})
         name = f"machine-{uuid4().hex[:8]}"
-        return self.states.create_state_machine(name=name, definition=definition, roleArn=ROLE_ARN)["stateMachineArn"]
+        return self.states.create_state_machine(name=name, definition=definition, roleArn=self.outputs["RoleArn"])[
+            "stateMachineArn"
+        ]
 
     def start(self, machine_arn: str, given: Any = None, **fields: Any) -> str:
         """Start an execution; return its ARN."""

@@ -146,7 +146,7 @@ def test_other_archive_under_the_same_key_is_what_runs_after_the_next_up(cloud: 
 
     cloud.up(say=silence)
 
-    lambdas = Services(cloud.environment(), {}, {}).client("lambda")
+    lambdas = Services(cloud.environment(), {}, {}, {}).client("lambda")
     assert lambdas.invoke(FunctionName="tiny")["Payload"].read() == b"2"
 
 
@@ -156,7 +156,7 @@ def test_no_process_outlives_the_server_however_it_ended(
 ) -> None:
     write_assembly(tmp_path / "assembly", WITH_FUNCTION, {"module.py": SLEEPS})
     status = cloud.up(say=silence)
-    Services(cloud.environment(), {}, {}).client("lambda").invoke(FunctionName="tiny", InvocationType="Event")
+    Services(cloud.environment(), {}, {}, {}).client("lambda").invoke(FunctionName="tiny", InvocationType="Event")
     server = psutil.Process(status.pid)
     nursery_and_environment = 2
     tree = wait_until(

@@ -7,6 +7,7 @@ from pathlib import Path
 from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends import (
     async_invocations,
+    authorization,
     dead_letters,
     deployment,
     history,
@@ -38,6 +39,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         async_invocations,
         dead_letters,
         deployment,
+        authorization,
     ):
         mend.apply()
     return lambda_executor.apply(functions_dir)

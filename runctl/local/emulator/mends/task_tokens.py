@@ -78,7 +78,7 @@ def apply() -> None:
     ok = module("core.responses").json_response
 
     def refusal(token: object) -> Any:
-        execution_arn = _execution_of(token)
+        execution_arn = execution_of(token)
         if execution_arn is None:
             return error_response("InvalidToken", "Invalid Token: 'Invalid token'", 400)
         if execution_arn in states._executions:
@@ -145,7 +145,7 @@ def apply() -> None:
     activity_heartbeat = replace(states, "_send_task_heartbeat", "data", send_task_heartbeat)
 
 
-def _execution_of(token: object) -> str | None:
+def execution_of(token: object) -> str | None:
     """The ARN of the execution that a token was made for, or None when it is no token at all."""
     if not isinstance(token, str):
         return None
