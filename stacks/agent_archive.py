@@ -35,13 +35,18 @@ def build_agent_archive(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         packages = Path(folder)
         _install(packages)
-        files = {f"lib/{path.relative_to(packages).as_posix()}": path for path in _needed(packages)}
-        agent = ROOT / "runctl" / "agent"
-        files["lib/runctl/__init__.py"] = ROOT / "runctl" / "__init__.py"
-        files |= {f"lib/runctl/agent/{path.name}": path for path in agent.glob("*.py") if path.name != "bootstrap.py"}
-        files["bin/runctl-agent"] = agent / "bin" / "runctl-agent"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_pack(files))
+        target.write_bytes(pack_agent(packages))
+
+
+def pack_agent(packages: Path) -> bytes:
+    """Put the agent's sources and what it needs of a folder of installed packages into one archive."""
+    agent = ROOT / "runctl" / "agent"
+    files = {f"lib/{path.relative_to(packages).as_posix()}": path for path in _needed(packages)}
+    files["lib/runctl/__init__.py"] = ROOT / "runctl" / "__init__.py"
+    files |= {f"lib/runctl/agent/{path.name}": path for path in agent.glob("*.py") if path.name != "bootstrap.py"}
+    files["bin/runctl-agent"] = agent / "bin" / "runctl-agent"
+    return _pack(files)
 
 
 def _install(packages: Path) -> None:

@@ -49,6 +49,9 @@ POWER_OFF_GRACE_S = 600.0
 FINISH_PAUSE_S = 1.0
 WORKER_LIMIT_S = 5.0
 
+PROBLEM_CHARACTERS = 160
+"""What is shown of a problem that is not the training's own."""
+
 NOT_BEGUN = "Asked to end before the training began."
 
 
@@ -302,7 +305,8 @@ class Supervisor:
             if ended.exit.code == 0 and ended.why is Why.EXITED:
                 self._folder.complete.write_text(f"{iso(self._world.clock.now())}\n")
         if not self._shipper.flush():
-            ended = replace(ended, message=f"{ended.message} The log is not complete: {self._shipper.failure}".strip())
+            problem = f"The log is not complete: {self._shipper.failure[:PROBLEM_CHARACTERS]}"
+            ended = replace(ended, message=f"{ended.message} {problem}".strip())
         key = f"{self._job.prefix}final.json"
         reporter = Reporter(self._events, self._world.store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
