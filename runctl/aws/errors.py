@@ -99,6 +99,7 @@ def aws_errors() -> Generator[None]:
     except _NO_CONFIGURATION as error:
         raise ConfigurationError(str(error), hint="Set AWS_REGION, or a profile that has a region.") from error
     except (BotocoreConnectionError, HTTPClientError) as error:
-        raise AwsUnavailable(str(error), hint=_HINT_OF_CLASS[AwsUnavailable], aws_code=type(error).__name__) from error
+        # No code of AWS: whether the call was carried out is not known, and callers go by that.
+        raise AwsUnavailable(str(error), hint=_HINT_OF_CLASS[AwsUnavailable]) from error
     except BotoCoreError as error:
-        raise AwsError(str(error), aws_code=type(error).__name__) from error
+        raise AwsError(str(error)) from error

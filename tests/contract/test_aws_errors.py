@@ -20,6 +20,7 @@ from runctl import errors
 from runctl.aws.errors import CLASS_OF_KIND, aws_errors, error_of
 from runctl.aws.machines import Ec2Machines
 from runctl.model.aws_codes import AwsCodeKind
+from runctl.policy.refusals import is_definite
 from tests.contract.stubs import aws_says, stubbed
 
 CLASS_OF_CODE = [
@@ -100,6 +101,15 @@ def test_what_botocore_raises_by_itself_becomes_our_error(
         raise make()
 
     assert type(raised.value) is expected
+
+
+def test_an_answer_that_was_lost_is_no_answer() -> None:
+    with pytest.raises(errors.AwsUnavailable) as raised, aws_errors():
+        raise ReadTimeoutError(endpoint_url="https://ec2")
+
+    assert raised.value.aws_code == ""
+    assert not is_definite(raised.value)
+    assert raised.value.retryable
 
 
 def test_an_error_that_is_not_of_aws_passes_as_it_is() -> None:
