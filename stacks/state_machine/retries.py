@@ -65,13 +65,13 @@ CRASHED_FUNCTION: Final = RetryPolicy(
 """A function that ran out of time or of its process: each step may be repeated, for it writes before it acts."""
 
 AWS_THROTTLING: Final = RetryPolicy(
-    errors=(errors.Throttled.__name__,),
+    errors=(errors.Throttled.__name__, errors.AwsUnavailable.__name__),
     interval_s=2,
     backoff_rate=2.0,
     max_delay_s=60,
     max_attempts=12,
 )
-"""An API of AWS said slow down."""
+"""An API of AWS said slow down, or did not answer."""
 
 LOST_RACE: Final = RetryPolicy(
     errors=(errors.StaleWriteError.__name__,),

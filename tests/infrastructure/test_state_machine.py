@@ -164,7 +164,7 @@ def test_error_names_are_classes_of_ours_or_names_of_aws(states: States) -> None
     ours = {name for name in named if isinstance(getattr(errors, name, None), type)}
 
     assert named - ours == AWS_ERRORS
-    assert ours == {"MachineStillAlive", "RunEnded", "StaleWriteError", "Throttled"}
+    assert ours == {"AwsUnavailable", "MachineStillAlive", "RunEnded", "StaleWriteError", "Throttled"}
     assert all(issubclass(getattr(errors, name), errors.RunctlError) for name in ours)
 
 
