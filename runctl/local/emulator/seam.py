@@ -55,3 +55,14 @@ def replace(owner: Any, name: str, signature: str, replacement: Callable[..., An
         )
     setattr(owner, name, replacement)
     return original
+
+
+def replace_constant(owner: Any, name: str, was: object, value: object) -> None:
+    """Set a constant that must have the value `was`. Raises `MendDoesNotFit` when it has another."""
+    found = getattr(owner, name, None)
+    if found != was:
+        raise MendDoesNotFit(
+            f"{owner.__name__}.{name} is {found!r}, and the mend was written for {was!r}.",
+            hint=f"Install ministack=={PINNED_VERSION}.",
+        )
+    setattr(owner, name, value)

@@ -12,6 +12,7 @@ from runctl.local.emulator.mends import (
     deployment,
     history,
     lambda_executor,
+    schedules,
     start_and_stop,
     status_events,
     task_tokens,
@@ -39,6 +40,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         async_invocations,
         dead_letters,
         deployment,
+        schedules,
         authorization,
     ):
         mend.apply()
