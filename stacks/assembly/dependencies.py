@@ -50,7 +50,7 @@ def install(requirements: Path, target: Target, kept: Path) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     unfinished = kept / f"{folder.name}.{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--require-hashes"]
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--require-hashes"]
     subprocess.run(
         [*command, "--target", str(unfinished), "--requirements", str(requirements), *target.options], check=True
     )

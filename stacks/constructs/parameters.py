@@ -51,7 +51,7 @@ def declare_parameters(stack: Stack) -> Parameters:
     )
     zone_count = text(
         ZONE_COUNT,
-        "Availability Zones of the created network; more zones are more spot pools.",
+        "Availability Zones of the created network, no more than the Region has; more zones are more spot pools.",
         str(DEFAULT_ZONES),
         allowed_values=[str(count) for count in range(MIN_ZONES, MAX_ZONES + 1)],
     )
