@@ -12,7 +12,11 @@ from typing import Any, TypeVar, cast
 
 import boto3
 
+from runctl.client.client import Client
+from runctl.client.connect import connect
+from runctl.client.documents import event_document
 from runctl.local.cloud import LocalCloud
+from runctl.model.ids import RunId
 from runctl.model.names import Tag
 from tests.demo.transitions import count_transitions
 
@@ -47,6 +51,7 @@ class Cloud:
         self.root = root
         self.local = local
         self.environment = local.environment()
+        self._api = Client(connect(environment=self.environment), project=root.name)
 
     def runctl(self, *arguments: str, output: str = "json", folder: str = ".") -> Command:
         """Run the command line in the project, or in a folder of it, as a person would."""
@@ -79,10 +84,8 @@ class Cloud:
         return cast("str", command.data["run_id"])
 
     def status(self, run_id: str) -> dict[str, Any]:
-        """The run's JSON."""
-        command = self.runctl("status", run_id)
-        assert command.stdout, command
-        return cast("dict[str, Any]", command.data)
+        """The run's JSON, as `runctl status` prints it. Asked by the Python API: waiting asks often."""
+        return self._api.document(self._api.run(run_id))
 
     def wait_until(
         self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0, *, pause_s: float = 0.1
@@ -112,8 +115,8 @@ class Cloud:
         return self.runctl("events", run_id, output="text").stdout + "\n" + json.dumps(self.status(run_id), indent=1)
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """The run's timeline."""
-        return cast("list[dict[str, Any]]", self.runctl("events", run_id).data["events"])
+        """The run's timeline, as `runctl events` prints it."""
+        return [event_document(event) for event in self._api.events(RunId(run_id))]
 
     def wait_for_event(self, run_id: str, kind: str, timeout_s: float = 45.0) -> dict[str, Any]:
         """Wait for a timeline event of this kind; answer the newest of them."""

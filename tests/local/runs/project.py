@@ -92,7 +92,7 @@ def write_slow_project(folder: Path) -> None:
     package = folder / "package"
     package.mkdir(parents=True, exist_ok=True)
     (folder / ".runctl.toml").write_text(f'target = "local"\n[local]\ndir = "{LOCAL_DIR}"\n')
-    (folder / "succeed.py").write_text(SUCCEED)
+    (folder / "count.py").write_text(COUNT)
     (folder / "requirements.txt").write_text("./package\n")
     (package / "backend.py").write_text(SLOW_BACKEND)
     (package / "pyproject.toml").write_text(

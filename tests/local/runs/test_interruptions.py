@@ -88,7 +88,7 @@ def test_interruption_while_waiting_for_ssm_is_an_interruption(cloud: Cloud) -> 
 
 def test_interruption_during_environment_setup_is_an_interruption(cloud: Cloud) -> None:
     write_slow_project(cloud.root / "slow")
-    run_id = cloud.train("succeed.py", options=("--spot",), folder="slow")
+    run_id = cloud.train("count.py", "10", "0.1", options=("--spot",), folder="slow")
     cloud.wait_for_event(run_id, "command_sent")
 
     _interrupt(cloud, run_id, "1s")
