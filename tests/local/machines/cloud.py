@@ -116,7 +116,7 @@ class Cloud:
             with error:
                 return Reply(error.code, error.read().decode())
 
-    def wait_until(self, look: Callable[[], Answer | None], what: str, timeout_s: float = 10.0) -> Answer:
+    def wait_until(self, look: Callable[[], Answer | None], what: str, timeout_s: float = 20.0) -> Answer:
         """Look again and again until there is an answer that is true."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

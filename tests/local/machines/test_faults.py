@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.local.machines.cloud import Cloud, is_alive
+from tests.local.machines.conftest import StartCloud
 from tests.local.machines.test_metadata import read
 
 pytestmark = pytest.mark.local_cloud
@@ -21,7 +22,7 @@ def test_interruption_warns_at_once_and_ends_the_machine_when_the_notice_is_over
     instance_id = cloud.launch_online(template, spot=True)
     assert spot_request(cloud, instance_id)["Status"]["Code"] == "fulfilled"
 
-    cloud.http("POST", "/_runctl/interrupt", {"instance_id": instance_id, "notice_s": 1})
+    cloud.http("POST", "/_runctl/interrupt", {"instance_id": instance_id, "notice_s": 2})
 
     action = read(cloud, instance_id, "meta-data/spot/instance-action").json
     assert action["action"] == "terminate"
@@ -38,14 +39,13 @@ def test_interruption_warns_at_once_and_ends_the_machine_when_the_notice_is_over
     assert instance["StateReason"]["Code"] == "Server.SpotInstanceTermination"
 
 
-def test_interruption_ends_a_machine_that_still_boots(tmp_path: Any) -> None:
-    cloud = Cloud.start(tmp_path, boot_delay_s=30)
+def test_interruption_ends_a_machine_that_still_boots(start_cloud: StartCloud) -> None:
+    cloud = start_cloud(30.0)
     instance_id = cloud.launch(cloud.make_template("slow"), spot=True)
 
     cloud.http("POST", "/_runctl/interrupt", {"instance_id": instance_id, "notice_s": 0})
 
     instance = cloud.wait_for_state(instance_id, "terminated")
-    cloud.stop()
     assert instance["StateReason"]["Code"] == "Server.SpotInstanceTermination"
 
 

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.machines.cloud import Cloud
+from tests.local.machines.conftest import StartCloud
 
 pytestmark = pytest.mark.local_cloud
 
@@ -28,6 +29,17 @@ def test_same_request_of_the_same_token_launches_once(cloud: Cloud, template: st
     assert first["Instances"] == second["Instances"]
     assert first["FleetId"] == second["FleetId"]
     assert [len(reservation["Instances"]) for reservation in launched] == [1]
+
+
+def test_token_is_remembered_by_the_next_server(start_cloud: StartCloud) -> None:
+    cloud = start_cloud(0.0)
+    request = cloud.fleet_request(cloud.make_template("plain"), ClientToken="kept")
+    first = cloud.ec2.create_fleet(**request)
+    cloud.stop()
+
+    again = start_cloud(0.0)
+
+    assert again.ec2.create_fleet(**request)["Instances"] == first["Instances"]
 
 
 def test_token_of_a_fleet_that_got_nothing_answers_nothing_for_ever(cloud: Cloud, template: str) -> None:

@@ -1,12 +1,12 @@
 """Systems Manager: agents, Run Command, public parameters."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.local.machines.cloud import Cloud
+from tests.local.machines.conftest import StartCloud
 from tests.local.machines.test_fleets import refused
 
 pytestmark = pytest.mark.local_cloud
@@ -20,18 +20,16 @@ def machine(cloud: Cloud, template: str) -> str:
     return cloud.launch_online(template, tags={"crew": "one"})
 
 
-def test_command_before_the_agent_is_online_is_refused(tmp_path: Path) -> None:
-    cloud = Cloud.start(tmp_path, boot_delay_s=0.8)
+def test_command_before_the_agent_is_online_is_refused(start_cloud: StartCloud) -> None:
+    cloud = start_cloud(0.8)
     instance_id = cloud.launch(cloud.make_template("plain"))
 
     with refused("InvalidInstanceId"):
         cloud.send(instance_id, "true")
     assert cloud.ssm.describe_instance_information()["InstanceInformationList"] == []
     cloud.wait_until(lambda: cloud.is_online(instance_id), "the agent")
-    answer = cloud.shell(instance_id, "echo now")
 
-    cloud.stop()
-    assert answer == "now\n"
+    assert cloud.shell(instance_id, "echo now") == "now\n"
 
 
 def test_machine_without_a_role_never_comes_online(cloud: Cloud) -> None:
@@ -70,7 +68,7 @@ def test_command_that_takes_too_long_is_killed(cloud: Cloud, machine: str) -> No
 
     invocation = cloud.wait_for_command(machine, cloud.send(machine, "sleep 60", executionTimeout=["1"]))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert (invocation["Status"], invocation["StatusDetails"]) == ("TimedOut", "ExecutionTimedOut")
 
 

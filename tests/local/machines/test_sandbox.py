@@ -2,13 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.local.machines.cloud import Cloud, is_alive
+from tests.local.machines.conftest import StartCloud
 
 pytestmark = pytest.mark.local_cloud
 
@@ -22,14 +22,11 @@ RUNAWAYS = {
 
 
 @pytest.fixture
-def own_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def own_cloud(start_cloud: StartCloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """A server that a test may end, on a host with secrets in its environment."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "host-secret")
     monkeypatch.setenv("HF_TOKEN", "host-secret")
-    cloud = Cloud.start(tmp_path)
-    yield cloud
-    if cloud.process.poll() is None:
-        cloud.stop()
+    return start_cloud(0.0)
 
 
 def test_machine_has_its_own_home_and_root_and_nothing_of_the_hosts_secrets(own_cloud: Cloud) -> None:
@@ -87,15 +84,13 @@ def test_nothing_survives_the_death_of_the_server(own_cloud: Cloud, number: sign
     own_cloud.wait_until(lambda: not any(is_alive(pid) for pid in pids), "the end of all processes")
 
 
-def test_machines_of_a_dead_server_are_terminated_for_the_next_one(own_cloud: Cloud) -> None:
+def test_machines_of_a_dead_server_are_terminated_for_the_next_one(own_cloud: Cloud, start_cloud: StartCloud) -> None:
     instance_id = own_cloud.launch_online(own_cloud.make_template("plain"))
     own_cloud.process.kill()
     own_cloud.process.wait()
 
-    again = Cloud.start(own_cloud.state_dir)
+    instance = start_cloud(0.0).instance(instance_id)
 
-    instance = again.instance(instance_id)
-    again.stop()
     assert instance["State"]["Name"] == "terminated"
     assert instance["StateReason"]["Code"] == "Server.InternalError"
 

@@ -22,10 +22,12 @@ TEMPLATE_PARAMETERS = frozenset(
         "IamInstanceProfile",
         "ImageId",
         "InstanceInitiatedShutdownBehavior",
+        "InstanceMarketOptions",
         "InstanceType",
         "KeyName",
         "MetadataOptions",
         "NetworkInterfaces",
+        "Placement",
         "SecurityGroupIds",
         "SubnetId",
         "UserData",
@@ -33,9 +35,8 @@ TEMPLATE_PARAMETERS = frozenset(
 )
 """Parameters that mean here what they mean in a launch template, whose own they replace."""
 
-UNDERSTOOD = TEMPLATE_PARAMETERS | {
+UNDERSTOOD = (TEMPLATE_PARAMETERS - {"Placement"}) | {
     "ClientToken",
-    "InstanceMarketOptions",
     "LaunchTemplate",
     "MaxCount",
     "MinCount",
@@ -86,14 +87,13 @@ class RunInstances:
 
     async def _launch(self, parameters: Json, token: str) -> list[Machine]:
         count = _count(parameters)
-        option, max_price = _market(parameters.get("InstanceMarketOptions", {}))
         template = await self._template(parameters)
+        option, max_price = _market(template.data.get("InstanceMarketOptions", {}))
         instance_type = cast("str", template.data.get("InstanceType", "m1.small"))
         if not self._pools.knows(instance_type):
             raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
-        override = (
-            {"AvailabilityZone": zone} if (zone := parameters.get("Placement", {}).get("AvailabilityZone")) else {}
-        )
+        zone = template.data.get("Placement", {}).get("AvailabilityZone")
+        override = {"AvailabilityZone": zone} if zone else {}
         if max_price is not None:
             override["MaxPrice"] = max_price
         subnets = await self._launcher.subnets(template, override)
