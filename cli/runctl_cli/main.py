@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
         invocation.command = invocation.command or path.partition(" ")[2]
         return _fail(invocation, _usage_error(error, path))
     except (click.Abort, KeyboardInterrupt):
-        return _fail(invocation, Interrupted("Interrupted."))
+        return _fail(invocation, Interrupted("Interrupted.", hint="See what there is with: runctl ps"))
     except Exception as error:  # noqa: BLE001 - the boundary; what else comes is a fault of ours
         trace = traceback.format_exc()
         return _fail(invocation, Unexpected(error), trace)

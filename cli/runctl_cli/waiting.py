@@ -1,7 +1,8 @@
 """Waiting for the end of a run at the terminal: changes are told, Ctrl-C only lets go."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,7 +32,7 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     try:
         ended = client.wait(run.run_id, tell)
     except KeyboardInterrupt:
-        answer_detached(invocation, run)
+        answer_detached(invocation, run, client.document(run), lambda: click.echo(run.run_id))
         return
     error = error_of_end(ended)
     attempts = client.attempts(ended.run_id)
@@ -43,15 +44,14 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     )
 
 
-def answer_detached(invocation: Invocation, run: "Run") -> None:
-    """Ctrl-C: say that the run goes on, and how to come back."""
+def answer_detached(invocation: Invocation, run: "Run", data: Any, text: Callable[[], None] | None = None) -> None:
+    """Ctrl-C: say that the run goes on, and how to come back; `data` is what the command has to tell till then."""
     error = Interrupted(
         f"Detached from run {run.run_id}; it goes on.",
         hint=f"Come back with: runctl logs {run.run_id} -f. End it with: runctl cancel {run.run_id}",
     )
-    invocation.answer(
-        invocation.client.document(run), lambda: click.echo(run.run_id), errors=(error,), exit_code=error.exit_code
-    )
+    invocation.say()  # the terminal stands behind its ^C
+    invocation.answer(data, text, errors=(error,), exit_code=error.exit_code)
 
 
 def error_of_end(run: "Run") -> "RunctlError | None":

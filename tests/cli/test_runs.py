@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from runctl.aws.training_log import LogPage
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.run import Progress, Run
 from runctl.model.status import Reason, RunStatus
@@ -158,14 +159,21 @@ def test_followed_log_returns_the_trainings_result(runctl: CommandLine) -> None:
 def test_ctrl_c_while_following_lets_go(runctl: CommandLine) -> None:
     run = runctl.deployment.add(a_run())
 
-    def interrupt(_stream: str, _token: str | None = None) -> None:
-        raise KeyboardInterrupt
+    runctl.deployment.logs.streams = {f"{run.run_id}/0001": ["a"]}
+    read = runctl.deployment.logs.page
 
-    runctl.deployment.logs.page = interrupt  # type: ignore[method-assign,assignment]
+    def interrupt(stream: str, token: str | None = None) -> LogPage:
+        if token is not None:
+            raise KeyboardInterrupt
+        return read(stream, token)
+
+    runctl.deployment.logs.page = interrupt  # type: ignore[method-assign]
 
     answer = runctl("logs", "last", "-f")
 
     assert answer.exit_code == 130
+    assert answer.stdout == "a\n"
+    assert runctl.json("logs", "last", "-f").data["lines"] == [{"attempt": 1, "at_ms": 0, "text": "a"}]
     assert f"runctl logs {run.run_id} -f" in answer.stderr
     assert runctl.deployment.stopper.commands == []
 

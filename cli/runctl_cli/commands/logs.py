@@ -61,7 +61,7 @@ def logs(invocation: Invocation, run_name: str, follow: bool, attempt: int | Non
     except KeyboardInterrupt:
         from runctl_cli.waiting import answer_detached
 
-        answer_detached(invocation, run)
+        answer_detached(invocation, run, {"run_id": run.run_id, "lines": lines})
         return
     if not follow:
         invocation.answer({"run_id": run.run_id, "lines": lines})
