@@ -125,8 +125,12 @@ class FakeMachines:
     def finish_terminating(self) -> None:
         """Let machines go that were asked to."""
         self.terminate_takes = False
-        for instance_id in self.terminated:
-            self.terminate(instance_id)
+        for instance_id in dict.fromkeys(self.terminated):
+            self.go(instance_id, "Client.UserInitiatedShutdown", "User initiated")
+
+    def forget_all(self) -> None:
+        """Let EC2 know no machine any more, as it is an hour after their end."""
+        self._views.clear()
 
     @property
     def alive(self) -> list[InstanceId]:

@@ -42,6 +42,8 @@ class Execution:
     deadline: datetime | None = None
     """When the state that waits gives up, or goes on after a `Wait`."""
     timeout_error: str = ""
+    before: Callable[[State], None] | None = None
+    """Called with the state's name before each invocation of a step: what happens in the world just then."""
     entered: list[State] = field(default_factory=list[State])
     retries: int = 0
 
@@ -171,6 +173,8 @@ class Execution:
     def _invoke(self, step: Callable[[StepState], dict[str, Any]]) -> dict[str, Any] | None:
         tries = 0
         while True:
+            if self.before is not None:
+                self.before(self.state)
             state = StepState.model_validate(json.loads(json.dumps(self.data)))
             try:
                 return step(state)
