@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -19,6 +20,7 @@ from stacks.assembly.dependencies import WrongWheelError
 from stacks.assembly.inputs import hash_of_inputs
 from stacks.assembly.lambda_archive import build_lambda_archive
 from stacks.assembly.layout import KEPT, LAMBDA_REQUIREMENTS, REPOSITORY
+from stacks.assembly.zip_archive import write_zip
 from tests.infrastructure.deployed_template import DeployedTemplate
 
 
@@ -123,6 +125,21 @@ def test_the_same_sources_give_the_same_archives(assembly: Path, tmp_path: Path)
 
     assert again.read_bytes() == (assembly / "assets" / "lambda.zip").read_bytes()
     assert agent.read_bytes() == (assembly / "assets" / "agent.tar.gz").read_bytes()
+
+
+def test_an_archive_depends_on_names_and_contents_only(tmp_path: Path) -> None:
+    files = [(name, tmp_path / name) for name in ("b.py", "a.py", "c.py")]
+    for name, path in files:
+        path.write_text(name)
+    first, second = tmp_path / "first.zip", tmp_path / "second.zip"
+
+    write_zip(first, files)
+    os.utime(tmp_path / "a.py", (1, 1))
+    (tmp_path / "b.py").chmod(0o700)
+    write_zip(second, reversed(files))
+
+    assert first.read_bytes() == second.read_bytes()
+    assert list(contents(first)) == ["a.py", "b.py", "c.py"]
 
 
 def test_nothing_is_built_twice(assembly: Path) -> None:
