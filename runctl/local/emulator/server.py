@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
 
+from runctl.local.emulator import keeping
 from runctl.local.emulator.action_check import ActionCheck, Application, Receive, Scope, Send
 from runctl.local.emulator.events import publisher
 from runctl.local.emulator.mends import apply_all
@@ -66,6 +67,7 @@ def run(settings: Settings, listener: socket.socket, ready: Callable[[], None], 
     """Serve on `listener` until SIGTERM or SIGINT; `ready` is called once requests are answered."""
     os.environ.update(settings.environment())
     Path(os.environ["TMPDIR"]).mkdir(parents=True, exist_ok=True)
+    keeping.prepare(settings.services_dir, settings.objects_dir)
     nurseries = apply_all(settings.functions_dir)
     app = module("app").app
     front = make(app, settings)
@@ -107,6 +109,7 @@ async def _serve(front: Front, app: Application, listener: socket.socket, ready:
         async def told(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "lifespan.startup.complete":
                 await front.startup()
+                keeping.end_cut_off_executions()
             await send(message)
 
         async def tell() -> MutableMapping[str, Any]:

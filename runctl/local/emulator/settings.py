@@ -41,6 +41,16 @@ class Settings:
         """Where code of functions is unpacked."""
         return self.state_dir / "functions"
 
+    @property
+    def services_dir(self) -> Path:
+        """Where the services keep their state between two servers."""
+        return self.state_dir / "services"
+
+    @property
+    def objects_dir(self) -> Path:
+        """Where the objects of S3 lie."""
+        return self.state_dir / "objects"
+
     def environment(self) -> dict[str, str]:
         """What ministack must find in the environment before it is imported.
 
@@ -65,10 +75,11 @@ class Settings:
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ACCOUNT_CONCURRENCY": str(LAMBDA_CONCURRENCY),
             "LAMBDA_WARM_TTL_SECONDS": str(IDLE_ENVIRONMENT_S),
-            "PERSIST_STATE": "0",
-            "STATE_DIR": str(self.state_dir / "services"),
-            "S3_PERSIST": "0",
-            "S3_DATA_DIR": str(self.state_dir / "objects"),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.services_dir),
+            # Not for keeping alone: otherwise every checkpoint would stay in the server's memory.
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.objects_dir),
             "TMPDIR": str(self.state_dir / "tmp"),
             "LOG_LEVEL": "WARNING",
         }
