@@ -26,7 +26,12 @@ def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
 @pytest.fixture(scope="session")
 def services(local_cloud: LocalCloud) -> Services:
     """Its services, functions and queues."""
-    environment = local_cloud.environment()
+    return services_of(local_cloud)
+
+
+def services_of(cloud: LocalCloud) -> Services:
+    """The services of a local cloud on which the test template is deployed."""
+    environment = cloud.environment()
     bare = Services(environment, {}, {}, {})
     stacks = bare.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}

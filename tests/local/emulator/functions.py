@@ -248,6 +248,7 @@ TEMPLATE: Final[dict[str, Any]] = {
     "Outputs": {
         "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
         "MachineRoleArn": {"Value": {"Fn::GetAtt": ["MachineRole", "Arn"]}},
+        "TableName": {"Value": {"Ref": "Table"}},
         "BucketName": {"Value": {"Ref": "Bucket"}},
         **{name: {"Value": {"Ref": _title(name)}} for name in QUEUES},
         **{f"{_title(name)}Arn": {"Value": {"Fn::GetAtt": [f"{_title(name)}Function", "Arn"]}} for name in HANDLERS},
