@@ -132,19 +132,18 @@ class Cloud:
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
         return count_transitions(event["type"] for page in pages for event in page["events"])
 
-    def machine_in_state(self, run_id: str, state: str, timeout_s: float = 30.0) -> str:
-        """Wait until EC2 says that a machine of the run is in this state; answer its id. Looks often, for some pass."""
+    def machine_in_state(self, run_id: str | None, state: str, timeout_s: float = 30.0) -> str:
+        """Wait until EC2 says that a machine of the run, or of any, is in this state; answer its id. Looks often."""
         ec2 = self.client("ec2")
-        filters = [
-            {"Name": f"tag:{Tag.RUN.value}", "Values": [run_id]},
-            {"Name": "instance-state-name", "Values": [state]},
-        ]
+        filters = [{"Name": "instance-state-name", "Values": [state]}]
+        if run_id is not None:
+            filters.append({"Name": f"tag:{Tag.RUN.value}", "Values": [run_id]})
 
         def look() -> str | None:
             found = [i for r in ec2.describe_instances(Filters=filters)["Reservations"] for i in r["Instances"]]
             return cast("str", found[0]["InstanceId"]) if found else None
 
-        return self.wait_until(look, f"a machine of {run_id} that is {state}", timeout_s, pause_s=0.02)
+        return self.wait_until(look, f"a machine of {run_id or 'any run'} that is {state}", timeout_s, pause_s=0.02)
 
     def live_machines(self) -> list[str]:
         """Instances that EC2 does not yet call terminated."""

@@ -1,5 +1,6 @@
 """A spot machine is taken back, or dies, at each stage of a run."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,9 +66,10 @@ def test_interruption_adds_at_most_15_transitions(cloud: Cloud) -> None:
 
 
 def test_interruption_while_launching_is_an_interruption(cloud: Cloud) -> None:
-    run_id = cloud.train("succeed.py", options=("--spot",))
-
-    cloud.local.interrupt(cloud.machine_in_state(run_id, "pending"), 0.2)
+    with ThreadPoolExecutor(max_workers=1) as pool:  # a machine is pending for less time than a command takes to end
+        interruption = pool.submit(lambda: cloud.local.interrupt(cloud.machine_in_state(None, "pending"), 0.2))
+        run_id = cloud.train("succeed.py", options=("--spot",))
+        interruption.result()
     run = cloud.wait_for_end(run_id)
 
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
