@@ -1,10 +1,7 @@
 """Real processes: the training in its group, the start command, the kernel's counts."""
 
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from signal import Signals
 
@@ -18,16 +15,7 @@ from runctl.agent.run_log import RunLog
 from runctl.agent.start import StartFailedError, start
 from runctl.agent.training_process import Exit, TrainingProcess, catches
 from runctl.agent.worker import Worker
-
-LIMIT_S = 10.0
-
-
-def until(claim: Callable[[], object]) -> None:
-    """Wait for a process of a few milliseconds."""
-    limit = time.monotonic() + LIMIT_S
-    while not claim():
-        assert time.monotonic() < limit, "it did not happen"
-        time.sleep(0.01)
+from tests.agent.processes import LIMIT_S, is_running, until
 
 
 def _training(tmp_path: Path, code: str) -> TrainingProcess:
@@ -96,16 +84,7 @@ def test_kill_takes_what_the_training_started_too(tmp_path: Path) -> None:
     training.kill()
     until(training.poll)
 
-    until(lambda: not _is_running(pid))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    until(lambda: not is_running(pid))
 
 
 def test_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:

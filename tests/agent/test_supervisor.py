@@ -17,6 +17,7 @@ from runctl.agent.supervisor import POWER_OFF_GRACE_S, Supervisor, World, start_
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
 from tests.agent.factories import PREFIX, SECRET, archive, job
 from tests.agent.fakes import FakeBus, FakeHeartbeats, FakeLinks, FakeMetadata, FakePower, FakeStream, MemoryStore
+from tests.agent.processes import is_running
 
 CHECKPOINT = """\
 import os, pathlib
@@ -36,6 +37,9 @@ time.sleep(60)
 """
 HEARS_SIGUSR1 = SAVES_AND_LEAVES.replace(
     'print("training"', 'signal.signal(signal.SIGUSR1, lambda *_: print("saving", flush=True))\nprint("training"'
+)
+WRITES_OUTPUT_FIRST = SAVES_AND_LEAVES.replace(
+    'print("training"', 'pathlib.Path(os.environ["RUNCTL_OUTPUT_DIR"], "o").write_text("o")\nprint("training"'
 )
 DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('training', flush=True); time.sleep(60)"
@@ -191,13 +195,28 @@ def test_stop_lets_the_training_save(tmp_path: Path) -> None:
 
 
 def test_stop_now_kills_and_uploads_nothing_more(tmp_path: Path) -> None:
-    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    attempt = Attempt(tmp_path, WRITES_OUTPUT_FIRST)
     attempt.when_training(lambda: attempt.ask(Request.STOP_NOW))
 
     ended = attempt.run()
 
     assert (ended.why, ended.exit_code, ended.signal) == ("stop", None, 9)
-    assert not any("checkpoints/" in key for key in attempt.store.objects)
+    assert not any("output/" in key for key in attempt.store.objects)
+
+
+def test_what_the_training_left_running_ends_with_it(tmp_path: Path) -> None:
+    child = "import time; time.sleep(60)"
+    attempt = Attempt(
+        tmp_path, f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid)"
+    )
+
+    ended = attempt.run()
+
+    pid = int(ended.last_lines[0])
+    limit = time.monotonic() + 10
+    while is_running(pid):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def test_training_that_ignores_the_stop_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
@@ -251,10 +270,7 @@ def test_notice_asks_a_training_with_sigusr1_to_save_and_lets_it_go_on(tmp_path:
 
 
 def test_output_is_saved_after_the_report_when_time_is_short(tmp_path: Path) -> None:
-    script = SAVES_AND_LEAVES.replace(
-        'print("training"', 'pathlib.Path(os.environ["RUNCTL_OUTPUT_DIR"], "o").write_text("o")\nprint("training"'
-    )
-    attempt = Attempt(tmp_path, script)
+    attempt = Attempt(tmp_path, WRITES_OUTPUT_FIRST)
     attempt.when_training(lambda: (attempt.warn(30.0), attempt.ask(Request.NOTICE)))
 
     attempt.run()
