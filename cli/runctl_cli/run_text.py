@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +15,9 @@ from runctl_cli.values import duration_text, usd_text
 if TYPE_CHECKING:
     from runctl.model.attempt import Attempt
     from runctl.model.run import Run
+
+_BEGINS_WITHIN = timedelta(minutes=2)
+"""An execution admits its run within seconds of its start; cold functions and throttles are allowed for."""
 
 _COLOURS = {
     RunStatus.SUCCEEDED: "green",
@@ -40,6 +43,12 @@ def print_run(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]")
     click.echo(f"{run.run_id}  {run.name}  {status_text(run)}")
     if run.message:
         click.echo(run.message)
+    waited = datetime.now(UTC) - run.created_at
+    if run.status is RunStatus.PENDING and waited > _BEGINS_WITHIN:
+        click.echo(
+            f"It has not begun for {duration_text(waited)}: the command that submitted it may have been ended before "
+            "its execution was started. Submit it again; this one is concluded by the controller's clean-up."
+        )
     click.echo()
     for name, value in _facts(invocation, run, attempts):
         click.echo(f"{name:<11} {value}")

@@ -1,6 +1,6 @@
 """`runctl ps | status | events | logs | cancel`."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runctl.aws.training_log import LogPage
@@ -87,6 +87,14 @@ def test_status_of_a_run_that_trains_says_how_to_end_it(runctl: CommandLine) -> 
     run = runctl.deployment.add(a_run(), an_attempt())
 
     assert f"runctl cancel {run.run_id}" in runctl("status", "last").stderr
+
+
+def test_run_whose_execution_was_never_started_is_told_as_such(runctl: CommandLine) -> None:
+    runctl.deployment.add(
+        a_run(status=RunStatus.PENDING, attempt=AttemptNumber(0), created_at=datetime(2020, 1, 1, tzinfo=UTC))
+    )
+
+    assert "It has not begun for" in runctl("status", "last").stdout
 
 
 def test_status_has_no_colours_when_nobody_sees_them(runctl: CommandLine) -> None:
