@@ -1,7 +1,7 @@
 """EC2 in memory: instant fleets remembered by client token, machines that go, capacity that is missing."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class FakeMachines:
     """Errors that the next calls of CreateFleet raise, first one first."""
     loses_answer: bool = False
     """Whether the next CreateFleet does its work and then fails as a broken connection does."""
+    during_create_fleet: Callable[[], object] | None = None
+    """Something that happens, once, while CreateFleet is under way."""
+    hides_tagged: bool = False
+    """Whether instances are not yet visible by their tags."""
     terminate_takes: bool = False
     """Whether a terminated machine goes on running until `finish_terminating`."""
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -55,6 +59,9 @@ class FakeMachines:
     def create_fleet(self, request: Mapping[str, Any]) -> FleetAnswer:
         asked = copy.deepcopy(dict(request))
         self.requests.append(asked)
+        if self.during_create_fleet is not None:
+            happens, self.during_create_fleet = self.during_create_fleet, None
+            happens()
         if self.raises:
             raise self.raises.pop(0)
         token = asked["ClientToken"]
@@ -74,6 +81,8 @@ class FakeMachines:
         return self._views.get(instance_id)
 
     def machines_of_run(self, run_id: RunId) -> tuple[MachineView, ...]:
+        if self.hides_tagged:
+            return ()
         return tuple(view for view in self._views.values() if view.tags.get(Tag.RUN) == run_id)
 
     def tagged_machines(self) -> Iterator[MachineView]:
