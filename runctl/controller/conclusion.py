@@ -109,10 +109,12 @@ def _end_last_attempt(
 def _verdict(run: Run, ending: Ending | None) -> Verdict:
     if ending is not None and ending.reason is Reason.COMPLETED:
         return Verdict(ending.reason, ending.text)
+    by_a_fault = run.stop_request is not None and run.stop_request.reason is Reason.CONTROLLER
+    if ending is not None and (run.stop_request is None or by_a_fault):
+        # The execution broke; how the attempt ended is still the better word.
+        return Verdict(ending.reason, ending.text)
     if run.stop_request is not None:
         return Verdict(run.stop_request.reason, sentences.stop_requested(run.stop_request))
-    if ending is not None:
-        return Verdict(ending.reason, ending.text)
     return Verdict(Reason.CONTROLLER, "The run ended before its first attempt, and nothing says why.")
 
 

@@ -8,7 +8,6 @@ import pytest
 from runctl.errors import NotFoundError
 from runctl.model import timing
 from runctl.model.agent_event import EndedWhy
-from runctl.model.attempt import FactKind
 from runctl.model.decision import StepState
 from runctl.model.ids import RunId
 from runctl.model.machine import SPOT_TERMINATION
@@ -401,5 +400,4 @@ def test_a_conclusion_that_failed_is_made_up_for() -> None:
 
     world.observe_execution(world.execution_event(ExecutionStatus.FAILED))
 
-    assert world.run().status is RunStatus.FAILED
-    assert FactKind.ENDED in world.attempt().facts
+    assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.USER_ERROR)

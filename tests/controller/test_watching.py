@@ -1,0 +1,184 @@
+"""The scheduled functions: what they see, what they count, what the reaper concludes."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from runctl.model import timing
+from runctl.model.ids import InstanceId, RunId
+from runctl.model.machine import MachineState, MachineView
+from runctl.model.names import Metric, Tag
+from runctl.model.service_events import ExecutionStatus
+from runctl.model.status import Reason, RunStatus
+from tests.controller.stages import to_training, to_wait_for_ssm
+from tests.factories import RUN_ID, make_spec
+from tests.fakes.world import World
+
+OLD = timing.REAPER_GRACE + timedelta(minutes=1)
+
+
+def a_machine(world: World, age: timedelta, **tags: str) -> MachineView:
+    """A running machine with our tags and this age."""
+    view = MachineView(
+        instance_id=InstanceId("i-0000000000000cafe"),
+        state=MachineState.RUNNING,
+        launched_at=world.clock() - age,
+        tags=tags,
+    )
+    world.machines.add(view)
+    return view
+
+
+# -- costs -------------------------------------------------------------------------------------------------------
+
+
+def test_costs_of_all_open_runs_are_added_up() -> None:
+    world = World()
+    to_training(world)
+    world.clock.move(10 * 3_600)
+
+    answer = world.watch_costs()
+
+    assert answer == {"open_runs": 1, "over_cost": [], "unpriced": 0, "usd_per_hour": "0.045"}
+    assert world.metrics.values[Metric.OPEN_RUNS] == [1]
+    assert world.metrics.values[Metric.USD_PER_HOUR] == [pytest.approx(0.045)]
+    assert world.metrics.values[Metric.RUNS_OVER_COST] == [0]
+
+
+def test_a_run_over_its_limit_is_counted() -> None:
+    world = World()
+    to_training(world, spec=make_spec(max_cost_usd=Decimal("0.10")))
+    before = world.watch_costs()
+    world.clock.move(3 * 3_600)
+
+    after = world.watch_costs()
+
+    assert (before["over_cost"], after["over_cost"]) == ([], [RUN_ID])
+
+
+def test_a_machine_without_a_price_is_asked_for_again_and_not_taken_for_free() -> None:
+    world = World()
+    world.prices.spot = None
+    to_training(world)
+
+    unknown = world.watch_costs()
+    world.prices.spot = Decimal("0.04")
+    known = world.watch_costs()
+
+    assert (unknown["unpriced"], known["unpriced"]) == (1, 0)
+
+
+def test_runs_that_have_ended_cost_nothing_any_more() -> None:
+    world = World()
+    execution = to_training(world)
+    world.observe_agent(world.says_ended())
+    execution.advance()
+
+    assert world.watch_costs()["open_runs"] == 0
+
+
+# -- machines without a run --------------------------------------------------------------------------------------
+
+
+def test_a_machine_that_no_run_owns_is_seen_and_not_ended() -> None:
+    world = World()
+    view = a_machine(world, OLD, **{Tag.RUN.value: "r-nobody"})
+
+    answer = world.reap_machines()
+
+    assert answer["stray_machines"] == [view.instance_id]
+    assert world.metrics.values[Metric.STRAY_MACHINES] == [1]
+    assert world.machines.terminated == []
+
+
+@pytest.mark.parametrize(
+    ("age", "tags"),
+    [
+        (timing.REAPER_GRACE - timedelta(seconds=1), {Tag.RUN.value: "r-nobody"}),
+        (OLD, {Tag.RUN.value: "r-nobody", Tag.PROTECTED.value: "true"}),
+        (OLD, {"Name": "somebody else's"}),
+    ],
+)
+def test_young_protected_and_foreign_machines_are_left_alone(age: timedelta, tags: dict[str, str]) -> None:
+    world = World()
+    a_machine(world, age, **tags)
+
+    assert world.reap_machines()["stray_machines"] == []
+
+
+def test_the_machine_of_an_open_run_is_its_own() -> None:
+    world = World()
+    to_training(world)
+    world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
+    world.clock.move(OLD.total_seconds())
+
+    assert world.reap_machines() == {"stray_machines": [], "stranded_runs": []}
+
+
+def test_a_second_machine_of_an_open_run_and_one_of_an_ended_run_are_strays() -> None:
+    world = World()
+    execution = to_training(world)
+    second = a_machine(world, OLD, **{Tag.RUN.value: RUN_ID})
+    world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
+
+    of_open = world.reap_machines()["stray_machines"]
+    world.observe_agent(world.says_ended())
+    execution.advance()
+    world.machines.add(second)
+    of_ended = world.reap_machines()["stray_machines"]
+
+    assert of_open == of_ended == [second.instance_id]
+
+
+# -- runs without an execution -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.SUCCEEDED])
+def test_a_run_whose_execution_ended_and_that_holds_no_machine_is_concluded(status: ExecutionStatus) -> None:
+    world = World()
+    to_wait_for_ssm(world)
+    world.machines.go(world.machine(), "Client.UserInitiatedShutdown")
+    world.observe_machine(world.state_change(world.machine()))
+    world.executions.statuses[RUN_ID] = status
+
+    answer = world.reap_machines()
+
+    assert answer["stranded_runs"] == [RUN_ID]
+    assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.MACHINE_LOST)
+    assert world.metrics.values[Metric.STRANDED_RUNS] == [1]
+
+
+def test_a_run_whose_execution_never_began_is_concluded_after_the_grace() -> None:
+    world = World()
+    world.submit()
+    young = world.reap_machines()["stranded_runs"]
+    world.clock.move(OLD.total_seconds())
+
+    old = world.reap_machines()["stranded_runs"]
+
+    assert (young, old) == ([], [RUN_ID])
+    assert world.run().reason is Reason.CONTROLLER
+
+
+def test_a_run_that_still_saves_is_not_concluded_until_its_time_is_long_over() -> None:
+    world = World()
+    to_training(world).abort()
+    world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+    saving = world.reap_machines()["stranded_runs"]
+    world.clock.move(OLD.total_seconds() + 300)
+
+    overdue = world.reap_machines()["stranded_runs"]
+
+    assert (saving, overdue) == ([], [RUN_ID])
+    assert world.run().status is RunStatus.CANCELLED
+    assert world.machines.alive == []
+
+
+def test_other_runs_do_not_matter() -> None:
+    world = World()
+    to_training(world)
+    world.submit(run_id=RunId("r-1hqz5yk9abcd"))
+    world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
+
+    assert world.reap_machines()["stranded_runs"] == []
