@@ -309,6 +309,23 @@ def test_a_silent_machine_is_asked_for_ended_and_replaced_only_when_it_goes() ->
     assert first in world.machines.terminated
 
 
+def test_the_end_that_we_asked_for_ourselves_does_not_change_the_reason() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    world.machines.terminate_takes = True
+
+    def go_at_last(state: State) -> None:
+        if state is State.DECIDE_WHAT_NEXT and world.machines.terminated:
+            world.machines.finish_terminating()
+
+    execution.before = go_at_last
+    world.clock.move(901)
+    execution.advance()
+
+    assert execution.data["decision"]["reason"] == "MACHINE_NOT_READY"
+    assert world.attempt(1).reason is Reason.MACHINE_NOT_READY
+
+
 def test_a_machine_that_ec2_has_forgotten_is_not_waited_for() -> None:
     world = World()
     execution = to_training(world)

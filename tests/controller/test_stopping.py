@@ -15,7 +15,7 @@ from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import start, to_preparing, to_training, to_wait_for_ssm
+from tests.controller.stages import get_ready, start, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, make_spec
 from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
@@ -401,3 +401,40 @@ def test_a_conclusion_that_failed_is_made_up_for() -> None:
     world.observe_execution(world.execution_event(ExecutionStatus.FAILED))
 
     assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.USER_ERROR)
+
+
+def test_the_end_of_an_old_machine_does_not_conclude_a_run_that_still_saves() -> None:
+    world = World()
+    execution = to_training(world)
+    world.observe_machine(world.warning(world.machine()))
+    world.observe_agent(world.says_ended(EndedWhy.NOTICE, 75))
+    execution.advance()
+    get_ready(world, execution)
+    execution.abort()
+    world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+
+    world.machines.go(world.machine(1), SPOT_TERMINATION)
+    world.observe_machine(world.state_change(world.machine(1)))
+    saving = world.run().status
+    world.observe_agent(world.says_ended(EndedWhy.STOP, 75))
+
+    assert saving is RunStatus.STOPPING
+    assert world.run().status is RunStatus.CANCELLED
+
+
+def test_a_run_that_was_asked_to_stop_stays_stopping_until_it_has_ended() -> None:
+    world = World()
+    execution = start(world)
+    world.machines.during_create_fleet = world.stop_run
+    seen: list[RunStatus] = []
+    execution.before = lambda _: seen.append(world.run().status)
+
+    execution.advance()
+
+    assert seen == [
+        RunStatus.PENDING,
+        RunStatus.PROVISIONING,
+        RunStatus.STOPPING,
+        RunStatus.STOPPING,
+        RunStatus.STOPPING,
+    ]
