@@ -18,25 +18,34 @@ WARM_LIMIT_S: Final = 5.0
 COLD_LIMIT_S: Final = 12.0
 MEMORY_LIMIT_MIB: Final = 300.0
 IDLE_S: Final = 120.0
+WITH_PACKAGES: Final = "training/stamp.py"
 SHORT_S: Final = 5
 LONG_S: Final = 60
 
 
 def first_line(cloud: BenchCloud) -> tuple[dict[str, Any], bool]:
     """Seconds from pressing enter on `runctl train` to the first line that the training prints."""
+    cloud.up()
+    _submission_to_first_line(cloud, WITH_PACKAGES)  # fills the cache of packages
     cloud.down()
-    up_s = cloud.up()
-    cold = _submission_to_first_line(cloud)
-    warm = [_submission_to_first_line(cloud) for _ in range(5)]
-    print(f"local up                             {up_s:6.2f} s")
-    print(f"first line, the first run after up   {cold:6.2f} s   (at most {COLD_LIMIT_S:.0f})")
-    print(f"first line, warm, worst of {len(warm)}         {max(warm):6.2f} s   (at most {WARM_LIMIT_S:.0f})")
-    return {"up_s": up_s, "cold_s": cold, "warm_s": warm}, cold <= COLD_LIMIT_S and max(warm) <= WARM_LIMIT_S
+    figures: dict[str, Any] = {"up_s": cloud.up()}
+    print(f"local up{'':<34} {figures['up_s']:6.2f} s")
+    reached = True
+    for name, script in {"Python alone": "stamp.py", "numpy and scikit-learn, cached": WITH_PACKAGES}.items():
+        cold = _submission_to_first_line(cloud, script)
+        warm = [_submission_to_first_line(cloud, script) for _ in range(5)]
+        print(f"{name:<30} just after up {cold:6.2f} s   (at most {COLD_LIMIT_S:.0f})")
+        print(f"{'':<30} worst of {len(warm)}    {max(warm):6.2f} s   (at most {WARM_LIMIT_S:.0f})")
+        figures[script] = {"cold_s": cold, "warm_s": warm}
+        reached &= cold <= COLD_LIMIT_S and max(warm) <= WARM_LIMIT_S
+        cloud.down()
+        cloud.up()
+    return figures, reached
 
 
-def _submission_to_first_line(cloud: BenchCloud) -> float:
+def _submission_to_first_line(cloud: BenchCloud, script: str) -> float:
     submitted = time.time()
-    run_id = cloud.start("stamp.py", "1")
+    run_id = cloud.start(script, "1")
     cloud.wait(run_id)
     (began,) = [float(line.split()[1]) for line in cloud.log(run_id) if line.startswith("began ")]
     return began - submitted

@@ -30,6 +30,7 @@ class BenchCloud:
         shutil.rmtree(PROJECT / "training", ignore_errors=True)
         shutil.copytree(REPOSITORY / "training", PROJECT / "training", ignore=shutil.ignore_patterns("__pycache__"))
         (PROJECT / "stamp.py").write_text(STAMP)
+        (PROJECT / "training" / "stamp.py").write_text(STAMP)  # beside a requirements.txt
         self.runctl = CommandLine(PROJECT)
         if not (PROJECT / ".runctl.toml").exists():
             self.runctl.ask("init")
