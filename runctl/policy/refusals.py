@@ -5,6 +5,7 @@ from typing import Final
 
 from runctl.errors import (
     AwsError,
+    AwsUnavailable,
     CapacityUnavailable,
     CredentialsError,
     InvalidSpec,
@@ -79,6 +80,6 @@ def is_definite(error: RunctlError) -> bool:
 
     Throttled calls and calls whose answer was lost are made again unchanged under the same token.
     """
-    if isinstance(error, Throttled):
+    if isinstance(error, Throttled | AwsUnavailable):
         return False
     return not isinstance(error, AwsError) or bool(error.aws_code)

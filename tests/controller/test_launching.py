@@ -4,6 +4,7 @@ import pytest
 
 from runctl.errors import (
     AwsError,
+    AwsUnavailable,
     CapacityUnavailable,
     PermissionDenied,
     RunctlError,
@@ -33,7 +34,7 @@ def admitted(world: World, **fields: object) -> World:
 
 def test_the_try_is_written_whole_before_the_call() -> None:
     world = admitted(World())
-    world.machines.raises = [AwsError("The connection broke.")]
+    world.machines.raises = [AwsUnavailable("The connection broke.")]
 
     with pytest.raises(AwsError):
         world.launch_machine(STATE)
@@ -47,7 +48,10 @@ def test_the_try_is_written_whole_before_the_call() -> None:
 
 def test_a_try_without_an_answer_is_made_again_unchanged() -> None:
     world = admitted(World())
-    world.machines.raises = [AwsError("The connection broke."), Throttled("slow down", aws_code="RequestLimitExceeded")]
+    world.machines.raises = [
+        AwsUnavailable("The connection broke."),
+        Throttled("slow down", aws_code="RequestLimitExceeded"),
+    ]
 
     for _ in range(2):
         with pytest.raises(AwsError):
@@ -312,7 +316,7 @@ def test_a_machine_that_comes_when_the_run_has_just_ended_is_ended() -> None:
     assert world.machines.alive == []
 
 
-@pytest.mark.parametrize("error", [PermissionDenied("no", aws_code="UnauthorizedOperation"), AwsError("broken")])
+@pytest.mark.parametrize("error", [PermissionDenied("no", aws_code="UnauthorizedOperation"), AwsUnavailable("broken")])
 def test_nothing_is_stored_as_launched_when_the_call_failed(error: RunctlError) -> None:
     world = admitted(World())
     world.machines.raises = [error]
@@ -334,3 +338,13 @@ def test_two_runs_do_not_share_tokens_or_machines() -> None:
     world.launch_machine(StepState(run_id=other))
 
     assert world.attempt().instance_id != world.attempt(run_id=other).instance_id
+
+
+def test_a_lost_answer_costs_retries_and_no_second_machine() -> None:
+    world = World()
+    world.machines.loses_answer = True
+
+    execution = to_wait_for_ssm(world)
+
+    assert execution.retries == 1
+    assert len(world.machines.launched) == 1

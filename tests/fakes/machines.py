@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runctl.errors import AwsError, InvalidSpec, RunctlError
+from runctl.errors import AwsError, AwsUnavailable, InvalidSpec, RunctlError
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import (
     SPOT_TERMINATION,
@@ -74,7 +74,7 @@ class FakeMachines:
         self._answers[token] = (asked, answer)
         if self.loses_answer:
             self.loses_answer = False
-            raise AwsError("The connection was closed before an answer came.")
+            raise AwsUnavailable("The connection was closed before an answer came.")
         return answer
 
     def machine(self, instance_id: InstanceId) -> MachineView | None:

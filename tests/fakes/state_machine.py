@@ -20,7 +20,7 @@ from tests.fakes.world import World
 
 RETRIES: Final = 8
 RETRY_PAUSE_S: Final = 5
-RETRIED: Final = frozenset({"StaleWriteError", "MachineStillAlive", "Throttled", "ReadyCheckPending"})
+RETRIED: Final = frozenset({"StaleWriteError", "MachineStillAlive", "Throttled", "AwsUnavailable"})
 FINAL_STATE: Final = {
     "SUCCEEDED": State.RUN_SUCCEEDED,
     "FAILED": State.RUN_FAILED,

@@ -3,7 +3,15 @@
 import pytest
 
 from runctl import errors
-from runctl.errors import AwsError, CapacityUnavailable, InvalidSpec, PermissionDenied, RunctlError, Throttled
+from runctl.errors import (
+    AwsError,
+    AwsUnavailable,
+    CapacityUnavailable,
+    InvalidSpec,
+    PermissionDenied,
+    RunctlError,
+    Throttled,
+)
 from runctl.model.aws_codes import AwsCodeKind, kind_of
 from runctl.policy.refusals import error_of_refusals, is_definite, refusal_sentences
 
@@ -86,7 +94,9 @@ def test_many_refusals_are_counted_and_repeated_ones_told_once() -> None:
         (PermissionDenied("no", aws_code="UnauthorizedOperation"), True),
         (InvalidSpec("no"), True),
         (AwsError("our token", aws_code="IdempotentParameterMismatch"), True),
-        (AwsError("the connection broke"), False),
+        (AwsError("of no code"), False),
+        (AwsUnavailable("the connection broke"), False),
+        (AwsUnavailable("a fault of AWS", aws_code="InternalError"), False),
         (Throttled("slow down", aws_code="RequestLimitExceeded"), False),
     ],
 )
