@@ -21,8 +21,8 @@ _STYLES = {
 
 
 _TOLD_BY_OTHERS = frozenset({"attempt_ended", "notified"})
-_MACHINE = re.compile(r"(?:the )?(?:spot|on-demand) machine (i-[0-9a-f]{4})[0-9a-f]* \([^,)]*, ([^)]*)\)")
-_WIDTH_OF_FILES = 120
+_MACHINE = re.compile(r"(?:[Tt]he )?(?:spot|on-demand) machine (i-[0-9a-f]{4})[0-9a-f]* \([^,)]*, ([^)]*)\)")
+_WIDTH_OF_FILES = 132
 """Columns when nobody watches: a log is wider than the 80 columns of an unknown terminal."""
 
 
@@ -31,6 +31,7 @@ class Stage:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        self._last_text = ""
         if not self._console.is_terminal:
             self._console.width = max(self._console.width, _WIDTH_OF_FILES)
 
@@ -56,10 +57,11 @@ class Stage:
 
     def event(self, seconds: float, event: dict[str, Any]) -> None:
         """Say what happened to a run, unless the line before or after it says as much."""
-        kind = event["kind"]
-        if kind in _TOLD_BY_OTHERS:
+        kind, text = event["kind"], shorten(event["text"])
+        if kind in _TOLD_BY_OTHERS or text == self._last_text:
             return
-        self.line(seconds, kind.replace("_", " "), shorten(event["text"]), _STYLES.get(kind, ""))
+        self._last_text = text
+        self.line(seconds, kind.replace("_", " "), text, _STYLES.get(kind, ""))
 
     def comparison(self, outcome: Outcome) -> None:
         """Show both runs side by side."""
