@@ -11,7 +11,7 @@ from runctl.local.assembly import DEFAULT_DIRECTORY, load_assembly
 from runctl.local.errors import LocalCloudDown
 from runctl.local.faults import Faults
 from runctl.local.record import CloudRecord
-from runctl.local.server_process import LOG_FILE, SERVER_MODULE, end, only_one, resident_mib, start
+from runctl.local.server_process import LOG_FILE, end, only_one, resident_mib, start
 
 Say = Callable[[str], None]
 
@@ -34,12 +34,9 @@ class CloudStatus:
 class LocalCloud:
     """One local cloud, whose state lies in `directory`. It runs in a process of its own and outlives this object."""
 
-    def __init__(
-        self, directory: Path, *, assembly_dir: Path = DEFAULT_DIRECTORY, server_module: str = SERVER_MODULE
-    ) -> None:
+    def __init__(self, directory: Path, *, assembly_dir: Path = DEFAULT_DIRECTORY) -> None:
         self._directory = directory.absolute()
         self._assembly_dir = assembly_dir
-        self._server_module = server_module
 
     @property
     def log_path(self) -> Path:
@@ -59,7 +56,7 @@ class LocalCloud:
         with only_one(self._directory):
             record = self._running()
             if record is None:
-                record = start(self._directory, port=port or 0, boot_delay_s=boot_delay_s, module=self._server_module)
+                record = start(self._directory, port=port or 0, boot_delay_s=boot_delay_s)
                 say(f"Started the local cloud at {record.endpoint_url} (process {record.pid}).")
             else:
                 say(f"The local cloud is up at {record.endpoint_url} (process {record.pid}).")

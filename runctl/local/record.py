@@ -69,6 +69,10 @@ class CloudRecord:
         partial.replace(state_dir / _FILE)
         (state_dir / _PORT_FILE).write_text(str(self.port))
 
+    def is_current(self, state_dir: Path) -> bool:
+        """Whether this server is the one that the folder names."""
+        return CloudRecord.load(state_dir) == self
+
     @staticmethod
     def load(state_dir: Path) -> CloudRecord | None:
         """The record of the last server that did not remove it, or None. It may have been killed since."""

@@ -20,7 +20,7 @@ import psutil
 from runctl.local.errors import LocalCloudError, ServerDidNotStart
 from runctl.local.record import CloudRecord, StartRequest, last_port
 
-SERVER_MODULE: Final = "runctl.local.emulator"
+_SERVER_MODULE: Final = "runctl.local.emulator"
 LOG_FILE: Final = "server.log"
 
 _START_LIMIT_S: Final = 60.0
@@ -65,7 +65,7 @@ def only_one(state_dir: Path) -> Generator[None]:
         yield
 
 
-def start(state_dir: Path, *, port: int, boot_delay_s: float, module: str) -> CloudRecord:
+def start(state_dir: Path, *, port: int, boot_delay_s: float) -> CloudRecord:
     """Start a server and wait until it answers. Raises `ServerDidNotStart` with what it said."""
     log_path = state_dir / LOG_FILE
     if log_path.exists():
@@ -76,7 +76,7 @@ def start(state_dir: Path, *, port: int, boot_delay_s: float, module: str) -> Cl
         with log_path.open("ab") as log:
             # -P: the folder from which a person starts must not be searched for modules.
             starter = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, request.text()],
+                [sys.executable, "-P", "-m", _SERVER_MODULE, request.text()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import psutil
 
-from runctl.local.emulator.server import MakeFront, make_front, run
+from runctl.local.emulator.server import run
 from runctl.local.emulator.settings import Settings
 from runctl.local.errors import LocalCloudError
 from runctl.local.record import CloudRecord, StartRequest
 
 
-def main(make: MakeFront = make_front) -> None:
+def main() -> None:
     """Detach, bind the port, serve until SIGTERM, and leave no record behind."""
     request = StartRequest.parse(sys.argv[1])
     # The starter made us the leader of a new session. The child of a leader can never get a terminal again, and is
@@ -49,11 +49,12 @@ def main(make: MakeFront = make_front) -> None:
         _answer(request, asdict(record))
 
     try:
-        run(settings, listener, ready, make)
+        run(settings, listener, ready=ready, is_wanted=lambda: record.is_current(state_dir))
     except LocalCloudError as error:
         _answer(request, {"error": error.message, "hint": error.hint})
     finally:
-        CloudRecord.remove(state_dir)
+        if record.is_current(state_dir):
+            CloudRecord.remove(state_dir)
 
 
 def _listener(request: StartRequest) -> socket.socket:

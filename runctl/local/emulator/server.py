@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
@@ -23,65 +22,25 @@ from runctl.local.emulator.mends import apply_all
 from runctl.local.emulator.role_credentials import create_role_credentials
 from runctl.local.emulator.seam import module
 from runctl.local.emulator.settings import ACCOUNT_ID, REGION, Settings
+from runctl.local.machines.front import Front
 
-_FRONT_MODULE = "runctl.local.machines.front"
+_LOOK_EVERY_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Front(Protocol):
-    """What stands before ministack and plays machines."""
+def run(
+    settings: Settings, listener: socket.socket, *, ready: Callable[[], None], is_wanted: Callable[[], bool]
+) -> None:
+    """Serve on `listener` until SIGTERM or SIGINT, or until nobody can know of this server any more.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
-        ...
-
-    async def startup(self) -> None:
-        """Begin, with the event loop running."""
-        ...
-
-    async def shutdown(self) -> None:
-        """End everything that was started."""
-        ...
-
-
-class Bare:
-    """No front: every request is ministack's."""
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-    async def startup(self) -> None:
-        """Nothing to begin."""
-
-    async def shutdown(self) -> None:
-        """Nothing to end."""
-
-
-MakeFront = Callable[[Application, Settings], Front]
-
-
-def run(settings: Settings, listener: socket.socket, ready: Callable[[], None], make: MakeFront) -> None:
-    """Serve on `listener` until SIGTERM or SIGINT; `ready` is called once requests are answered."""
+    `ready` is called once requests are answered; `is_wanted` is asked every few seconds afterwards.
+    """
     os.environ.update(settings.environment())
     Path(os.environ["TMPDIR"]).mkdir(parents=True, exist_ok=True)
     keeping.prepare(settings.services_dir, settings.objects_dir)
     nurseries = apply_all(settings.functions_dir)
     app = module("app").app
-    front = make(app, settings)
-    try:
-        asyncio.run(_serve(front, app, listener, ready))
-    finally:
-        module("core.lambda_runtime").reset()
-        nurseries.stop()
-
-
-def make_front(app: Application, settings: Settings) -> Front:
-    """The front that plays machines, given all that it needs of ministack."""
-    front_class = importlib.import_module(_FRONT_MODULE).Front
-    return front_class(
+    front = Front(
         app,
         state_dir=settings.state_dir,
         endpoint_url=settings.endpoint_url,
@@ -91,9 +50,20 @@ def make_front(app: Application, settings: Settings) -> Front:
         boot_delay_s=settings.boot_delay_s,
         create_role_credentials=create_role_credentials,
     )
+    try:
+        asyncio.run(_serve(front, app, listener, ready, is_wanted))
+    finally:
+        module("core.lambda_runtime").reset()
+        nurseries.stop()
 
 
-async def _serve(front: Front, app: Application, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def _serve(
+    front: Front,
+    app: Application,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    is_wanted: Callable[[], bool],
+) -> None:
     checked = ActionCheck(front, ACCOUNT_ID)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -128,22 +98,33 @@ async def _serve(front: Front, app: Application, listener: socket.socket, ready:
     config.keep_alive_timeout = 75
     # What is still open then is a client's idle connection, or a call that would find its services gone.
     config.graceful_timeout = 0.2
-    announcing = asyncio.create_task(_announce(port, ready))
+    announcing = asyncio.create_task(_announce(port, ready, is_wanted, stop))
     await serve(gate, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportArgumentType]
     announcing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await announcing
 
 
-async def _announce(port: int, ready: Callable[[], None]) -> None:
-    """Call `ready` once the port takes connections, which hypercorn opens after the start of the life cycle."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.02)
-            continue
-        writer.close()
-        await writer.wait_closed()
-        ready()
-        return
+async def _announce(port: int, ready: Callable[[], None], is_wanted: Callable[[], bool], stop: asyncio.Event) -> None:
+    """Call `ready` once the port takes connections, which hypercorn opens after the start of the life cycle.
+
+    Then see to it that a server whose folder was removed ends as well: nobody could ever find it.
+    """
+    while not await _takes_connections(port):
+        await asyncio.sleep(0.02)
+    ready()
+    while is_wanted():
+        await asyncio.sleep(_LOOK_EVERY_S)
+    _log.warning("The record of this server is gone or another's; it ends and keeps nothing.")
+    keeping.keep_nothing()
+    stop.set()
+
+
+async def _takes_connections(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

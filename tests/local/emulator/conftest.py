@@ -8,7 +8,6 @@ from runctl.local.cloud import LocalCloud
 from runctl.model.names import STACK_NAME
 from tests.local.emulator.assembly import write_assembly
 from tests.local.emulator.functions import HANDLERS, QUEUES, SOURCE, TEMPLATE, output_of
-from tests.local.emulator.server_module import SERVER_MODULE
 from tests.local.emulator.services import Services
 
 
@@ -17,7 +16,7 @@ def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
     """A local cloud with the test functions deployed, taken down at the end."""
     root = tmp_path_factory.mktemp("emulator")
     assembly_dir = write_assembly(root / "assembly", TEMPLATE, {"functions.py": SOURCE})
-    cloud = LocalCloud(root / "state", assembly_dir=assembly_dir, server_module=SERVER_MODULE)
+    cloud = LocalCloud(root / "state", assembly_dir=assembly_dir)
     cloud.up(say=lambda _: None)
     yield cloud
     cloud.down(say=lambda _: None)

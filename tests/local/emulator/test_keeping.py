@@ -11,7 +11,6 @@ from runctl.local.cloud import LocalCloud
 from tests.local.emulator.assembly import write_assembly
 from tests.local.emulator.conftest import services_of
 from tests.local.emulator.functions import SOURCE, TEMPLATE
-from tests.local.emulator.server_module import SERVER_MODULE
 
 pytestmark = pytest.mark.local_cloud
 
@@ -26,7 +25,7 @@ def silence(_: str) -> None:
 def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     """A local cloud of its own, with the test functions."""
     assembly_dir = write_assembly(tmp_path / "assembly", TEMPLATE, {"functions.py": SOURCE})
-    cloud = LocalCloud(tmp_path / "state", assembly_dir=assembly_dir, server_module=SERVER_MODULE)
+    cloud = LocalCloud(tmp_path / "state", assembly_dir=assembly_dir)
     cloud.up(say=silence)
     yield cloud
     cloud.down(say=silence)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from runctl.local.assembly import AssemblyDamaged
 from runctl.local.cloud import LocalCloud
 from runctl.local.errors import AssemblyMissing, DeploymentFailed, LocalCloudDown, ServerDidNotStart
 from tests.local.emulator.assembly import write_assembly
-from tests.local.emulator.server_module import SERVER_MODULE
 from tests.local.emulator.services import Services, wait_until
 
 pytestmark = pytest.mark.local_cloud
@@ -71,7 +71,7 @@ def silence(_: str) -> None:
 def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     """A local cloud that is not up, with a template of one queue."""
     assembly_dir = write_assembly(tmp_path / "assembly", TINY)
-    cloud = LocalCloud(tmp_path / "state", assembly_dir=assembly_dir, server_module=SERVER_MODULE)
+    cloud = LocalCloud(tmp_path / "state", assembly_dir=assembly_dir)
     yield cloud
     cloud.down(say=silence)
 
@@ -169,6 +169,15 @@ def test_no_process_outlives_the_server_however_it_ended(
     wait_until(lambda: None if any(map(_lives, [server, *tree])) else True, "the end of every process", timeout_s=5)
 
 
+def test_server_whose_folder_was_removed_ends_by_itself(cloud: LocalCloud, tmp_path: Path) -> None:
+    server = psutil.Process(cloud.up(say=silence).pid)
+
+    shutil.rmtree(tmp_path / "state")
+
+    wait_until(lambda: None if _lives(server) else True, "the end of the server", timeout_s=15)
+    assert not (tmp_path / "state").exists()
+
+
 def test_taken_port_is_refused_with_its_number(cloud: LocalCloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -193,7 +202,7 @@ def test_failed_deployment_names_the_resource_and_a_corrected_template_deploys(
 
 
 def test_missing_assembly_is_told_before_anything_starts(tmp_path: Path) -> None:
-    cloud = LocalCloud(tmp_path / "state", assembly_dir=tmp_path / "nothing", server_module=SERVER_MODULE)
+    cloud = LocalCloud(tmp_path / "state", assembly_dir=tmp_path / "nothing")
 
     with pytest.raises(AssemblyMissing):
         cloud.up(say=silence)
