@@ -62,6 +62,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.KEEP_RUNS,
             Need.LAUNCH_MACHINES,
             Need.DESCRIBE_MACHINES,
+            Need.TERMINATE_MACHINES,
             Need.KNOW_PRICES,
         ),
         Function.AWAIT_READY: (Need.KEEP_RUNS, Need.ANSWER_TOKENS, Need.DESCRIBE_MACHINES, Need.ASK_SSM),
