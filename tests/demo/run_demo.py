@@ -7,6 +7,7 @@ weights.
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -23,8 +24,6 @@ from tests.demo.weights import digest_of
 
 REPOSITORY: Final = Path(__file__).parents[2]
 FOLDER: Final = REPOSITORY / ".runctl" / "demo"
-PROJECT: Final = FOLDER / "project"
-RESULT: Final = FOLDER / "result.json"
 
 EPOCHS: Final = 48
 INTERRUPT_AT: Final = EPOCHS // 4
@@ -37,21 +36,22 @@ NOTICE: Final = "4s"
 """EC2 gives two minutes. The training saves in far less, and the demo need not last as long."""
 LIMIT_S: Final = 120.0
 LOOK_S: Final = 0.2
-LOOK_ON: Final = f". .venv/bin/activate && cd {PROJECT.relative_to(REPOSITORY)}"
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "STOPPED"})
 
 
 class Demo:
-    """One showing."""
+    """One showing, in a folder that holds the project and the result."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, folder: Path) -> None:
         self._stage = stage
-        self._runctl = CommandLine(PROJECT)
+        self._project = folder / "project"
+        self._result = folder / "result.json"
+        self._runctl = CommandLine(self._project)
         self._began = time.monotonic()
 
     def run(self, *, keep: bool) -> bool:
         """Show everything; answer whether every claim holds."""
-        RESULT.unlink(missing_ok=True)
+        self._result.unlink(missing_ok=True)
         self._stage.title("runctl demo", "the cloud runs on this machine, the training is real, no account is needed")
         self._lay_project()
         was_up = self._up()
@@ -60,7 +60,7 @@ class Demo:
         finally:
             if not was_up and not keep:
                 self._runctl.ask("local", "down")
-        RESULT.write_text(json.dumps(outcome.document(), indent=2) + "\n")
+        self._result.write_text(json.dumps(outcome.document(), indent=2) + "\n")
         checked = claims(outcome)
         self._stage.comparison(outcome)
         self._stage.claims(checked)
@@ -90,10 +90,11 @@ class Demo:
 
     def _lay_project(self) -> None:
         """Make the project that a person would have: the training scripts and a configuration."""
-        PROJECT.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(PROJECT / "training", ignore_errors=True)
-        shutil.copytree(REPOSITORY / "training", PROJECT / "training", ignore=shutil.ignore_patterns("__pycache__"))
-        if not (PROJECT / ".runctl.toml").exists():
+        training = self._project / "training"
+        self._project.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(training, ignore_errors=True)
+        shutil.copytree(REPOSITORY / "training", training, ignore=shutil.ignore_patterns("__pycache__"))
+        if not (self._project / ".runctl.toml").exists():
             self._runctl.ask("init")
 
     def _up(self) -> bool:
@@ -121,7 +122,7 @@ class Demo:
                 return run
             if time.monotonic() > deadline:
                 raise CommandFailed(
-                    f"The run {run_id} did not end in {LIMIT_S:.0f} s; see: {LOOK_ON} && runctl events {run_id}"
+                    f"The run {run_id} did not end in {LIMIT_S:.0f} s; see: {self._look_on} && runctl events {run_id}"
                 )
             acted = acted or act(run_id, events)
             time.sleep(LOOK_S)
@@ -140,22 +141,31 @@ class Demo:
         began = datetime.fromisoformat(run["created_at"])
         for position, event in enumerate(events):
             key = f"{event['at']} {event['kind']} {event['text']}"
-            if key in told:
+            following = events[position + 1]["kind"] if position + 1 < len(events) else None
+            if key in told or (event["kind"] == "checkpoint_saved" and following in (None, "checkpoint_saved")):
                 continue
             told.add(key)
-            following = events[position + 1]["kind"] if position + 1 < len(events) else None
-            if event["kind"] == "checkpoint_saved" and following in (None, "checkpoint_saved"):
-                continue
             self._stage.event((datetime.fromisoformat(event["at"]) - began).total_seconds(), event)
+
+    @property
+    def _look_on(self) -> str:
+        """Where `runctl` is found, and where it finds the demo's project."""
+        return f". .venv/bin/activate && cd {_near(self._project)}"
 
     def _tell_next(self, outcome: Outcome, *, is_up: bool) -> None:
         run_id = outcome.interrupted["run_id"]
         looks = [f"runctl {verb} {run_id if is_up else 'last'}" for verb in ("status", "events", "logs")]
-        self._stage.note(f"{outcome.seconds:.0f} s; written to {RESULT.relative_to(REPOSITORY)}")
+        self._stage.note(f"{outcome.seconds:.0f} s; written to {_near(self._result)}")
         if is_up:
-            self._stage.commands("Look on:", [LOOK_ON, *looks, "runctl local down"])
+            self._stage.commands("Look on:", [self._look_on, *looks, "runctl local down"])
         else:
-            again = [LOOK_ON, "runctl local up", "make -C ../../.. demo", *looks, "runctl local down"]
+            again = [
+                self._look_on,
+                "runctl local up",
+                f"make -C {os.path.relpath(REPOSITORY, self._project)} demo",
+                *looks,
+                "runctl local down",
+            ]
             self._stage.commands(
                 "The local target is down again, and its runs with it. To look on, have it up first:", again
             )
@@ -166,6 +176,11 @@ def _weights(account: Account, run: RunDocument) -> str:
     return digest_of(found) if found else ""
 
 
+def _near(path: Path) -> str:
+    """Write a path as from the repository's root."""
+    return os.path.relpath(path, REPOSITORY)
+
+
 def _words(arguments: tuple[str, ...]) -> str:
     return " ".join(arguments)
 
@@ -174,9 +189,11 @@ def main() -> int:
     """Give the demo; 0 when everything that it claims is so."""
     parser = argparse.ArgumentParser(prog="python -m tests.demo.run_demo", description="Show the main job.")
     parser.add_argument("--keep", action="store_true", help="leave the local target up")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the project and the result lie")
+    options = parser.parse_args()
     stage = Stage()
     try:
-        return 0 if Demo(stage).run(keep=parser.parse_args().keep) else 1
+        return 0 if Demo(stage, options.folder.absolute()).run(keep=options.keep) else 1
     except CommandFailed as error:
         stage.failure(str(error))
         return 1
