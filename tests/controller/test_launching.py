@@ -16,6 +16,7 @@ from runctl.model.decision import StepState
 from runctl.model.ids import RunId
 from runctl.model.names import State
 from runctl.model.run import PurchaseOption
+from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from tests.controller.stages import start, to_training, to_wait_for_ssm
@@ -348,3 +349,19 @@ def test_a_lost_answer_costs_retries_and_no_second_machine() -> None:
 
     assert execution.retries == 1
     assert len(world.machines.launched) == 1
+
+
+def test_a_machine_of_an_execution_that_is_stopped_during_the_launch_is_ended() -> None:
+    world = World()
+    execution = start(world)
+
+    def stop_in_the_console() -> None:
+        execution.abort()
+        world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+
+    world.machines.during_create_fleet = stop_in_the_console
+    execution.advance()
+
+    assert world.run().status is RunStatus.CANCELLED
+    assert len(world.machines.launched) == 1
+    assert world.machines.alive == []
