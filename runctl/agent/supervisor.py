@@ -111,7 +111,9 @@ class Supervisor:
         self._progress_due_at = clock.monotonic() + PROGRESS_INTERVAL_S
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
+        self._tell_soon: Callable[[], None] = lambda: None
         self._start_report: dict[str, Any] | None = None
+        self._start_lock = threading.Lock()
         self._training: Training | None = None
         self._is_output_saved = False
 
@@ -152,6 +154,7 @@ class Supervisor:
             Worker("notice", self._notices.step, POLL_S) as notice,
         ):
             self._workers = (heartbeat, log, notice)
+            self._tell_soon = heartbeat.nudge
             yield
             for worker in self._workers:
                 worker.stop(WORKER_LIMIT_S)
@@ -199,6 +202,7 @@ class Supervisor:
             "prepared_s": prepared_s,
             "log_stream": self._job.log_stream,
         }
+        self._tell_soon()
         return training
 
     def _watch(self, training: Training) -> Exit:
@@ -211,6 +215,7 @@ class Supervisor:
             training.kill()  # what it left behind in its group
             shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
             self._log.say(f"the training ended with {shown}")
+            self._report_start()  # it may have been shorter than a look
             is_idle = uploads.stop(self._lookout.time_to_save_s())
         if self._lookout.is_stopped_now:
             self._is_output_saved = True  # it is not wanted
@@ -233,14 +238,19 @@ class Supervisor:
 
     def _keep_in_touch(self) -> None:
         self._heartbeat.step()
-        if self._start_report is not None:
+        self._report_start()
+        if self._world.clock.monotonic() >= self._progress_due_at:
+            self._report_progress()
+
+    def _report_start(self) -> None:
+        with self._start_lock:
+            if self._start_report is None:
+                return
             try:
                 self._events.send(EventKind.TRAINING_STARTED, self._start_report)
             except OSError:
                 return  # again at the next step
             self._start_report = None
-        if self._world.clock.monotonic() >= self._progress_due_at:
-            self._report_progress()
 
     def _upload(self) -> None:
         if self._uploader.step():

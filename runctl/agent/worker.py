@@ -11,7 +11,8 @@ class Worker:
     def __init__(self, name: str, step: Callable[[], object], interval_s: float) -> None:
         self._step = step
         self._interval_s = interval_s
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._error: Exception | None = None
 
@@ -24,11 +25,15 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Ask for the end, without waiting: a call that hangs must not hold the supervisor."""
-        self._stopping.set()
+        self._ask_to_stop()
+
+    def nudge(self) -> None:
+        """Let the next step come at once."""
+        self._wake.set()
 
     def stop(self, limit_s: float) -> bool:
         """Ask for the end and wait for it; says whether it came in time."""
-        self._stopping.set()
+        self._ask_to_stop()
         self._thread.join(max(0.0, limit_s))
         return not self._thread.is_alive()
 
@@ -37,11 +42,17 @@ class Worker:
         if self._error is not None:
             raise self._error
 
+    def _ask_to_stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
     def _run(self) -> None:
         try:
             while True:
                 self._step()
-                if self._stopping.wait(self._interval_s):
+                self._wake.wait(self._interval_s)
+                self._wake.clear()
+                if self._stopping:  # asked after clearing: `_ask_to_stop` notes it before it wakes
                     return
         except Exception as error:  # noqa: BLE001 - not swallowed: `check` raises it in the supervisor, whose boundary tells
             self._error = error
