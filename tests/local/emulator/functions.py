@@ -129,7 +129,11 @@ TEMPLATE: Final[dict[str, Any]] = {
                         "PolicyDocument": {
                             "Version": "2012-10-17",
                             "Statement": [
-                                _allow("sqs:SendMessage", {"Fn::GetAtt": ["Told", "Arn"]}),
+                                *(
+                                    _allow("sqs:SendMessage", {"Fn::GetAtt": [name, "Arn"]})
+                                    for name in ("Told", "Failed", "Undelivered")
+                                ),
+                                _allow("lambda:InvokeFunction", "*"),
                                 _allow("states:SendTaskSuccess", "arn:aws:states:us-east-1:*:stateMachine:machine-*"),
                             ],
                         },
@@ -218,6 +222,27 @@ TEMPLATE: Final[dict[str, Any]] = {
                 "Qualifier": "$LATEST",
                 "MaximumRetryAttempts": 1,
                 "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["Failed", "Arn"]}}},
+            },
+        },
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "Statuses"}, {"Ref": "Undelivered"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        _allow("sqs:SendMessage", "*", Principal={"Service": "events.amazonaws.com"}),
+                    ],
+                },
+            },
+        },
+        "FailPermission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": {"Ref": "FailFunction"},
+                "Principal": "events.amazonaws.com",
+                "SourceArn": {"Fn::GetAtt": ["FailRule", "Arn"]},
             },
         },
         "StatusRule": {

@@ -78,13 +78,12 @@ class Services:
         resource = "arn:aws:states:::lambda:invoke.waitForTaskToken"
         return self.task(handler, Resource=resource, Parameters=parameters, **fields)
 
-    def machine(self, states: Mapping[str, Any], start_at: str = "Task", **fields: Any) -> str:
-        """Create a state machine; return its ARN."""
-        definition = json.dumps({"StartAt": start_at, "States": states, **fields})
+    def machine(self, states: Mapping[str, Any], role_arn: str | None = None, **fields: Any) -> str:
+        """Create a state machine that begins with the state `Task`; return its ARN."""
+        definition = json.dumps({"StartAt": "Task", "States": states, **fields})
         name = f"machine-{uuid4().hex[:8]}"
-        return self.states.create_state_machine(name=name, definition=definition, roleArn=self.outputs["RoleArn"])[
-            "stateMachineArn"
-        ]
+        role_arn = role_arn or self.outputs["RoleArn"]
+        return self.states.create_state_machine(name=name, definition=definition, roleArn=role_arn)["stateMachineArn"]
 
     def start(self, machine_arn: str, given: Any = None, **fields: Any) -> str:
         """Start an execution; return its ARN."""

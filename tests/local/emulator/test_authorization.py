@@ -93,6 +93,15 @@ def test_calls_about_machines_need_their_action(machine: Machine) -> None:
         machine.client("ssm").list_commands()
 
 
+def test_state_machine_invokes_only_what_its_role_allows(services: Services) -> None:
+    machine_arn = services.machine({"Task": services.task("echo")}, role_arn=services.outputs["MachineRoleArn"])
+
+    execution = services.ended(services.start(machine_arn))
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "Lambda.AWSLambdaException")
+    assert "not authorized to perform: lambda:InvokeFunction" in execution["cause"]
+
+
 def test_unknown_access_key_is_refused(services: Services) -> None:
     stranger = boto3.client(
         "ec2",

@@ -116,21 +116,25 @@ def test_events_function_that_fails_goes_to_its_destination_not_to_the_rules_que
     assert services.messages("undelivered", 0) == []
 
 
-def test_event_for_a_function_that_is_gone_goes_to_the_rules_dead_letter_queue(services: Services) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "code"), [("-gone", "NO_RESOURCE"), ("", "NO_PERMISSIONS")], ids=["gone", "without-permission"]
+)
+def test_undeliverable_event_goes_to_the_rules_dead_letter_queue(services: Services, suffix: str, code: str) -> None:
     queue_arn = services.sqs.get_queue_attributes(
         QueueUrl=services.queue_urls["undelivered"], AttributeNames=["QueueArn"]
     )["Attributes"]["QueueArn"]
-    gone = services.functions["echo"] + "-gone"
-    services.events.put_rule(Name="gone", EventPattern='{"source": ["test.gone"]}')
-    target = {"Id": "1", "Arn": gone, "DeadLetterConfig": {"Arn": queue_arn}}
-    services.events.put_targets(Rule="gone", Targets=[target])
+    target_arn = services.functions["echo"] + suffix
+    source = f"test.{code}"
+    services.events.put_rule(Name=code, EventPattern=json.dumps({"source": [source]}))
+    target = {"Id": "1", "Arn": target_arn, "DeadLetterConfig": {"Arn": queue_arn}}
+    services.events.put_targets(Rule=code, Targets=[target])
 
-    services.events.put_events(Entries=[{"Source": "test.gone", "DetailType": "x", "Detail": '{"n": 3}'}])
+    services.events.put_events(Entries=[{"Source": source, "DetailType": "x", "Detail": '{"n": 3}'}])
     (message,) = services.messages("undelivered", 1)
 
     assert message["Body"]["detail"] == {"n": 3}
-    assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == gone
-    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_RESOURCE"
+    assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == target_arn
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == code
 
 
 def test_function_reaches_the_other_services(services: Services) -> None:

@@ -89,6 +89,8 @@ def test_up_starts_one_process_and_deploys(local_cloud: LocalCloud) -> None:
     assert status.is_up
     assert status.stack_status == "CREATE_COMPLETE"
     assert status.pid is not None
+    assert status.resident_mib is not None
+    assert status.resident_mib < 300
     assert psutil.Process(status.pid).ppid() != os.getpid()
     assert local_cloud.environment()["AWS_ENDPOINT_URL"] == status.endpoint_url
 

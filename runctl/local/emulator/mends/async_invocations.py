@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import contextvars
 import json
+import logging
 import threading
 import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from runctl.local.emulator.mends.dead_letters import deliver
+from runctl.local.emulator.mends.dead_letters import action_on, deliver
 from runctl.local.emulator.seam import module, replace
+from runctl.local.emulator.service_rights import role_allows
 
 RETRY_DELAYS_S: Final = (1.0, 2.0)
 """Before the first and the second retry after an error; AWS waits 60 and 120 s."""
 
 THROTTLED_DELAY_S: Final = 0.1
 """Between tries of a throttled event; AWS starts at 1 s and goes up to 5 min."""
+
+_log = logging.getLogger(__name__)
 
 _MAX_AGE_S: Final = 21_600
 """How long an event is kept when the function says nothing (MaximumEventAgeInSeconds)."""
@@ -95,11 +99,14 @@ def _tell(service: Any, func: dict[str, Any], event: Any, result: dict[str, Any]
         "responsePayload": result["body"],
     }
     destination = wanted.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
-    if destination:
-        service._run_with_function_config_scope(config, deliver, destination, json.dumps(record))
     dead_letters = config.get("DeadLetterConfig", {}).get("TargetArn")
-    if dead_letters:
-        service._run_with_function_config_scope(config, deliver, dead_letters, json.dumps(event))
+    for arn, body in ((destination, record), (dead_letters, event)):
+        if not arn:
+            continue
+        if role_allows(config["Role"], action_on(arn), arn):
+            service._run_with_function_config_scope(config, deliver, arn, json.dumps(body))
+        else:
+            _log.error("%s may not send its failed events to %s.", config["FunctionName"], arn)
 
 
 def _wanted(func: dict[str, Any]) -> dict[str, Any]:

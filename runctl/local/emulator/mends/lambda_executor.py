@@ -10,12 +10,16 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runctl.local.emulator.lambdas.environment import Environment
 from runctl.local.emulator.lambdas.nursery import Nurseries
+from runctl.local.emulator.mends.running import CURRENT
 from runctl.local.emulator.seam import module, replace
+from runctl.local.emulator.service_rights import role_allows
 from runctl.local.emulator.settings import IDLE_NURSERY_S
+
+_INVOKE: Final = "lambda:InvokeFunction"
 
 
 def apply(functions_dir: Path) -> Nurseries:
@@ -75,6 +79,15 @@ def apply(functions_dir: Path) -> Nurseries:
         func, config, name = service._get_func_record_for_ref(func_ref)
         if not func or not config:
             raise states._ExecutionError("Lambda.ResourceNotFoundException", f"Function not found: {name}")
+        current = CURRENT.get(None)
+        if current is not None and not role_allows(current.role_arn, _INVOKE, config["FunctionArn"]):
+            # The name and the words are AWS's, however general the one and long the other.
+            raise states._ExecutionError(
+                "Lambda.AWSLambdaException",
+                f"User: {current.role_arn} is not authorized to perform: {_INVOKE} on resource: "
+                f"{config['FunctionArn']} because no identity-based policy allows the {_INVOKE} action "
+                "(Service: AWSLambda; Status Code: 403; Error Code: AccessDeniedException)",
+            )
         record = service._execution_record_for_config(func, config)
         answer = service._execute_function_with_config_scope(record, event)
         if answer.get("throttle"):

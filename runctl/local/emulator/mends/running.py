@@ -22,9 +22,11 @@ class ExecutionEnded(BaseException):
 
 
 class Running:
-    """One execution that runs. All attributes are guarded by `changed`."""
+    """One execution that runs. `ended` is guarded by `changed`."""
 
-    def __init__(self) -> None:
+    def __init__(self, role_arn: str) -> None:
+        self.role_arn = role_arn
+        """What the execution may do."""
         self.changed = threading.Condition()
         self.ended = False
 
@@ -58,9 +60,9 @@ _running: dict[str, Running] = {}
 _lock = threading.Lock()
 
 
-def begin(execution_arn: str) -> Running:
-    """Register the execution as running."""
-    running = Running()
+def begin(execution_arn: str, role_arn: str) -> Running:
+    """Register the execution as running, with the rights of a role."""
+    running = Running(role_arn)
     with _lock:
         _running[execution_arn] = running
     return running

@@ -32,7 +32,8 @@ def apply() -> None:
             return
         # The first event is written by the start, and lacks this field there.
         execution["events"][0].setdefault("previousEventId", 0)
-        CURRENT.set(running.begin(exec_arn))
+        machine = states._state_machines.get(execution["stateMachineArn"])
+        CURRENT.set(running.begin(exec_arn, "" if machine is None else machine["roleArn"]))
         try:
             output = _walk(states, execution)
         except ExecutionEnded:

@@ -1,0 +1,46 @@
+"""Whether AWS's own services may do what a template has them do: by a role they take on, or by a resource's policy.
+
+Sources: Step Functions Developer Guide, "Creating an IAM role for your state machine"; EventBridge User Guide, "Using
+resource-based policies for Amazon EventBridge"; EventBridge Scheduler User Guide, "Setting up the execution role";
+Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runctl.local.emulator.seam import module
+
+EVENTBRIDGE: Final = "events.amazonaws.com"
+
+
+def role_allows(role_arn: str, action: str, resource_arn: str) -> bool:
+    """Whether the role's policies allow the action on the resource. A role that does not exist allows nothing."""
+    evaluator = module("core.iam_evaluator")
+    account_id, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    policies = evaluator._gather_role_policies(role_name, account_id)
+    arn = f"arn:aws:sts::{account_id}:assumed-role/{role_name}/service"
+    return evaluator.evaluate(_context(arn, action, resource_arn), policies).decision == "Allow"
+
+
+def policy_allows(policy: Any, action: str, resource_arn: str, source_arn: str) -> bool:
+    """Whether a function's or queue's own policy lets EventBridge act for the rule `source_arn`."""
+    context = _context(EVENTBRIDGE, action, resource_arn, source_arn)
+    decision = module("core.iam_evaluator").evaluate_resource_policy(policy, context, service=EVENTBRIDGE).decision
+    return decision == "Allow"
+
+
+def _context(principal_arn: str, action: str, resource_arn: str, source_arn: str = "") -> Any:
+    responses = module("core.responses")
+    account_id = responses.get_account_id()
+    return module("core.iam_evaluator").EvalContext(
+        principal_arn=principal_arn,
+        principal_type="AssumedRole",
+        principal_account=account_id,
+        action=action,
+        resource_arn=resource_arn,
+        region=responses.get_region(),
+        source_ip="127.0.0.1",
+        secure_transport=True,
+        service_context={"aws:sourcearn": source_arn or None, "aws:sourceaccount": account_id},
+    )
