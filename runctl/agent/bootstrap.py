@@ -36,8 +36,8 @@ PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3")
 # AL2023's python3 is 3.9 for life; 3.11 stands beside it. Ubuntu 24.04 has 3.12, 22.04 has 3.11 in universe.
 INSTALLS = (
     "dnf install -y -q python3.11 python3.11-pip",
-    "apt-get update -q && apt-get install -y -q python3.12 python3.12-venv",
-    "apt-get install -y -q python3.11 python3.11-venv",
+    "apt-get update -q; apt-get install -o DPkg::Lock::Timeout=120 -y -q python3.12 python3.12-venv",
+    "apt-get install -o DPkg::Lock::Timeout=120 -y -q python3.11 python3.11-venv",
 )
 TRIES = 20
 TIMEOUT_S = 10
@@ -157,13 +157,10 @@ def install_agent(region: str) -> None:
     link.replace(home.parent / "current")
 
 
-def find_python() -> str | None:
-    """Find a Python that is new enough; None when there is none."""
-    if sys.version_info >= OLDEST_PYTHON:
-        return sys.executable
-    check = f"import sys, venv; sys.exit(sys.version_info < {OLDEST_PYTHON!r})"
-    for name in PYTHONS:
-        path = shutil.which(name)
+def find_python(modules: str = "venv, ensurepip") -> str | None:
+    """Find a Python that is new enough and can make environments (Ubuntu's own cannot); None when there is none."""
+    check = f"import sys, {modules}; sys.exit(sys.version_info < {OLDEST_PYTHON!r})"
+    for path in (sys.executable, *map(shutil.which, PYTHONS)):
         if path and subprocess.call([path, "-c", check], stderr=subprocess.DEVNULL) == 0:
             return path
     return None
@@ -179,6 +176,9 @@ def install_python() -> str:
             found = find_python()
             if found:
                 return found
+    found = find_python(modules="json")  # will do for projects without requirements, or where uv is there
+    if found:
+        return found
     raise OSError("no Python 3.11 or newer, and none could be installed")
 
 

@@ -25,6 +25,9 @@ REPORT_S = 5.0
 
 REPORT_SHARE = 0.1
 
+LEAST_TO_SAVE_S = 2.0
+"""What a training gets between SIGTERM and SIGKILL however late the notice was seen: EC2's own end may come later."""
+
 
 class Why(StrEnum):
     """What made the training end: `runctl.model.agent_event.EndedWhy`."""
@@ -147,7 +150,7 @@ def kill_at(situation: Situation, leaving: Leaving) -> float:
     if situation.notice is None:
         return limit
     report_s = min(REPORT_S, REPORT_SHARE * situation.notice.length_s)
-    return min(limit, situation.notice.ends_at - report_s)
+    return min(limit, max(situation.notice.ends_at - report_s, leaving.at + LEAST_TO_SAVE_S))
 
 
 def _reason_to_leave(situation: Situation) -> Why | None:

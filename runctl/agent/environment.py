@@ -30,8 +30,12 @@ def find_requirements(project: Path, script: str) -> Path | None:
 
 
 def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the machine's processes without what would lead a Python to other packages than its own."""
-    return {name: value for name, value in environment.items() if name not in _OURS}
+    """The environment of the machine's processes without what would lead a Python to other packages than its own.
+
+    A service of systemd has no HOME, which uv and many a library want.
+    """
+    passed_on = {name: value for name, value in environment.items() if name not in _OURS}
+    return {"HOME": str(Path.home())} | passed_on
 
 
 class PythonEnvironment:

@@ -5,7 +5,7 @@ from pathlib import Path
 from signal import Signals
 
 from runctl.agent.clock import Clock
-from runctl.agent.ending import Act, Alarm, Leaving, Order, Situation, Why, decide
+from runctl.agent.ending import REPORT_S, Act, Alarm, Leaving, Order, Situation, Why, decide
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
 from runctl.agent.notice import NoticeWatch
@@ -118,7 +118,10 @@ class Lookout:
         if self.leaving is not None:
             left_s = self.leaving.at + self._job.save_limit_s - now
         notice = self._notices.notice
-        return max(0.0, left_s if notice is None else min(left_s, notice.ends_at - now))
+        if notice is not None:
+            # EC2 ends the machine when it does, and until then there is nothing better to do than to save.
+            left_s = min(left_s, max(notice.ends_at - now, REPORT_S))
+        return max(0.0, left_s)
 
     def explanation(self, why: Why) -> str:
         """Say in a sentence what the exit code does not; empty when there is nothing to say."""

@@ -62,7 +62,6 @@ def training_environment(
 ) -> dict[str, str]:
     """The machine's environment, the user's own variables over it, and what we promise over both."""
     environment = machine_environment(machine)
-    environment.setdefault("HOME", str(Path.home()))
     environment.setdefault("AWS_REGION", job.region)
     environment.setdefault("AWS_DEFAULT_REGION", job.region)
     if python.is_relative_to(folder.environment):

@@ -123,7 +123,14 @@ def test_warned_training_is_killed_just_before_the_machine_goes() -> None:
     leaving = Leaving(Why.NOTICE, 1_075.0)
 
     assert kill_at(replace(CALM, notice=NOTICE), leaving) == 1_115.0
-    assert kill_at(replace(CALM, notice=Notice(1_000.0, 1_004.0)), leaving) == pytest.approx(1_003.6)
+    short = replace(CALM, notice=Notice(1_000.0, 1_004.0))
+    assert kill_at(short, Leaving(Why.NOTICE, 1_000.0)) == pytest.approx(1_003.6)
+
+
+def test_training_that_is_warned_too_late_still_gets_a_moment() -> None:
+    leaving = Leaving(Why.NOTICE, 1_000.0)
+
+    assert kill_at(replace(CALM, notice=Notice(1_000.0, 1_000.0)), leaving) == 1_002.0
 
 
 def test_stop_now_kills_at_once() -> None:
