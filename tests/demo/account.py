@@ -1,5 +1,6 @@
 """Looking behind the command line, into the account: the execution's history and the bucket."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
@@ -10,6 +11,8 @@ from runctl.model import keys
 from runctl.model.ids import RunId
 from runctl.model.names import STACK_NAME, Output
 from tests.demo.transitions import count_transitions
+
+_END_S = 20.0
 
 
 class Account:
@@ -34,8 +37,14 @@ class Account:
         return next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == name.value)
 
     def transitions(self, execution_arn: str) -> int:
-        """Count the state transitions of an execution."""
-        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        """Count the state transitions of an execution, after its end: a moment after that of its run."""
+        states = self.client("stepfunctions")
+        deadline = time.monotonic() + _END_S
+        while states.describe_execution(executionArn=execution_arn)["status"] == "RUNNING":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{execution_arn} did not end {_END_S:.0f} s after its run")
+            time.sleep(0.1)
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
         return count_transitions(event["type"] for page in pages for event in page["events"])
 
     def output_file(self, run_id: str, name: str) -> bytes | None:

@@ -127,10 +127,25 @@ class Cloud:
 
         return self.wait_until(look, f"'{kind}' of {run_id}", timeout_s)
 
+    def ended_execution(self, execution_arn: str) -> dict[str, Any]:
+        """Wait until the execution has ended, a moment after its run; answer its description."""
+        states = self.client("stepfunctions")
+
+        def look() -> dict[str, Any] | None:
+            found = states.describe_execution(executionArn=execution_arn)
+            return None if found["status"] == "RUNNING" else found
+
+        return self.wait_until(look, f"the end of the execution {execution_arn}")
+
+    def history(self, execution_arn: str) -> list[dict[str, Any]]:
+        """The events of an execution, whole: after its end."""
+        self.ended_execution(execution_arn)
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        return [event for page in pages for event in page["events"]]
+
     def transitions(self, execution_arn: str) -> int:
         """Count what Step Functions charges for: states entered, and retries."""
-        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        return count_transitions(event["type"] for page in pages for event in page["events"])
+        return count_transitions(event["type"] for event in self.history(execution_arn))
 
     def machine_in_state(self, run_id: str | None, state: str, timeout_s: float = 30.0) -> str:
         """Wait until EC2 says that a machine of the run, or of any, is in this state; answer its id. Looks often."""

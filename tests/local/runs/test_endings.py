@@ -25,8 +25,8 @@ def test_run_succeeds_and_leaves_no_machine(cloud: Cloud) -> None:
 def test_execution_shows_the_path_that_the_console_would(cloud: Cloud) -> None:
     run = cloud.wait_for_end(cloud.train("succeed.py"))
 
-    history = cloud.client("stepfunctions").get_execution_history(executionArn=run["execution_arn"])
-    states = [e["stateEnteredEventDetails"]["name"] for e in history["events"] if "stateEnteredEventDetails" in e]
+    history = cloud.history(run["execution_arn"])
+    states = [e["stateEnteredEventDetails"]["name"] for e in history if "stateEnteredEventDetails" in e]
 
     assert states == [
         "Admit run",
@@ -49,7 +49,7 @@ def test_exit_code_3_is_the_users_failure_with_the_last_log_lines(cloud: Cloud) 
     assert (run["status"], run["reason"]) == ("FAILED", "USER_ERROR"), cloud.story(run_id)
     assert run["attempts"][0]["exit_code"] == 3
     assert "could not read the labels" in cloud.runctl("status", run_id, output="text").stdout
-    execution = cloud.client("stepfunctions").describe_execution(executionArn=run["execution_arn"])
+    execution = cloud.ended_execution(run["execution_arn"])
     assert (execution["status"], execution["error"]) == ("FAILED", "USER_ERROR")
     assert "exit code 3" in execution["cause"]
 
