@@ -166,7 +166,7 @@ class Client:
         )
         self._deployment.runs.create_run(run, [_submitted(run)])
         try:
-            self._deployment.executions.start(run_id, _execution_input(run))
+            self._deployment.executions.start(run_id, ExecutionInput.of(run))
         except RunctlError as error:
             self._end_unstarted(run, error)
             raise
@@ -268,17 +268,6 @@ def _connected() -> Deployment:
     from runctl.client.connect import connect
 
     return connect()
-
-
-def _execution_input(run: Run) -> ExecutionInput:
-    spec = run.spec
-    return ExecutionInput(
-        run_id=run.run_id,
-        ready_timeout_s=spec.ready_timeout_s,
-        heartbeat_timeout_s=spec.heartbeat_timeout_s,
-        train_timeout_s=spec.max_runtime_s + spec.save_limit_s,
-        instance_id=run.machine,
-    )
 
 
 def _submitted(run: Run) -> TimelineEvent:

@@ -3,8 +3,10 @@
 from enum import StrEnum
 from typing import Any
 
+from runctl.model import timing
 from runctl.model.base import Model, WireModel
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.run import Run
 from runctl.model.status import Reason, RunStatus
 
 
@@ -16,9 +18,22 @@ class ExecutionInput(WireModel):
     ready_timeout_s: int
     heartbeat_timeout_s: int
     train_timeout_s: int
-    """`max_runtime` and the time to save: the second line behind the agent's own deadline."""
+    """`max_runtime`, and time to set up and to save: the second line behind the agent's own deadline."""
     instance_id: InstanceId | None = None
     """Left out unless the user gave a machine."""
+
+    @classmethod
+    def of(cls, run: Run) -> "ExecutionInput":
+        """Make the input of a run's execution."""
+        spec = run.spec
+        allowance_s = int(timing.SETUP_ALLOWANCE.total_seconds())
+        return cls(
+            run_id=run.run_id,
+            ready_timeout_s=spec.ready_timeout_s,
+            heartbeat_timeout_s=spec.heartbeat_timeout_s,
+            train_timeout_s=spec.max_runtime_s + allowance_s + spec.save_limit_s,
+            instance_id=run.machine,
+        )
 
 
 class Action(StrEnum):

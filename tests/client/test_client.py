@@ -9,6 +9,7 @@ import pytest
 from runctl.client.client import Client
 from runctl.client.spec import RunSpec
 from runctl.errors import AwsUnavailable, InvalidSpec, NotFoundError, PermissionDenied
+from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.run import PurchaseOption
 from runctl.model.status import Reason, RunStatus
@@ -47,9 +48,7 @@ def test_train_uploads_writes_the_run_and_starts_its_execution(
     assert deployment.runs.runs[run.run_id] == run
     assert (run.status, run.user, run.project, run.name) == (RunStatus.PENDING, "ada", "vision", "train")
     assert [event.kind for event in client.events(run.run_id)] == [TimelineKind.SUBMITTED]
-    started = deployment.executions.started[run.run_id]
-    assert started.run_id == run.run_id
-    assert started.train_timeout_s == run.spec.max_runtime_s + run.spec.save_limit_s
+    assert deployment.executions.started[run.run_id] == ExecutionInput.of(run)
     assert run.execution_arn == f"arn:aws:states:us-east-1:123456789012:execution:runctl:{run.run_id}"
 
 

@@ -339,10 +339,10 @@ def test_a_machine_that_ec2_has_forgotten_is_not_waited_for() -> None:
 def test_the_deadline_is_the_agents_and_the_state_machine_is_the_second_line() -> None:
     world = World()
     execution = to_training(world, spec=make_spec(max_runtime_s=600))
-    assert execution.data["train_timeout_s"] == 900
+    assert execution.data["train_timeout_s"] == 600 + 3_600 + 300
 
     execution.timeout_error = "States.Timeout"
-    world.clock.move(901)
+    world.clock.move(4_501)
     execution.advance()
 
     assert (world.run().status, world.run().reason) == (RunStatus.STOPPED, Reason.TIMEOUT)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runctl.errors import RunctlError, RunEnded
-from runctl.model.decision import Action, StepState
+from runctl.model.decision import Action, ExecutionInput, StepState
 from runctl.model.ids import RunId, TaskToken
 from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
@@ -48,17 +48,8 @@ class Execution:
     retries: int = 0
 
     def __post_init__(self) -> None:
-        spec = self.world.run(self.run_id).spec
-        self.data = {
-            "run_id": self.run_id,
-            "attempt": 1,
-            "ready_timeout_s": spec.ready_timeout_s,
-            "heartbeat_timeout_s": spec.heartbeat_timeout_s,
-            "train_timeout_s": spec.max_runtime_s + spec.save_limit_s,
-        }
-        machine = self.world.run(self.run_id).machine
-        if machine is not None:
-            self.data["instance_id"] = machine
+        given = ExecutionInput.of(self.world.run(self.run_id))
+        self.data = given.model_dump(mode="json", exclude_none=True)
 
     @property
     def transitions(self) -> int:

@@ -1,6 +1,10 @@
 """The order of the clock limits is a safety property."""
 
+from datetime import timedelta
+
 from runctl.model import timing
+from runctl.model.decision import ExecutionInput
+from tests.factories import make_run
 
 
 def test_controller_gives_up_before_the_machine_and_the_reaper_acts_last() -> None:
@@ -22,3 +26,11 @@ def test_the_upload_reserve_fits_into_a_notice() -> None:
 def test_capacity_is_told_of_before_it_is_given_up() -> None:
     assert timing.CAPACITY_BACKOFF_START < timing.CAPACITY_BACKOFF_MAX
     assert timing.CAPACITY_TOLD_AFTER < timing.CAPACITY_TIMEOUT
+
+
+def test_the_state_machine_lets_a_training_reach_its_own_deadline_and_save() -> None:
+    run = make_run()
+
+    limit = timedelta(seconds=ExecutionInput.of(run).train_timeout_s)
+
+    assert limit - timedelta(seconds=run.spec.max_runtime_s + run.spec.save_limit_s) >= timedelta(hours=1)
