@@ -35,7 +35,7 @@ SAVE_LIMIT: Final = timedelta(seconds=300)
 """How long a training that was asked to stop may save and upload before its machine is ended anyway."""
 
 SETUP_ALLOWANCE: Final = timedelta(hours=1)
-"""Added to `max_runtime` for the time limit of `Train`, which counts the set-up as well. The agent's own deadline, which
+"""Added to `max_runtime` for the time limit of `Train`, which counts the set-up too. The agent's own deadline, which
 saves first, counts from the training's start and must come before that limit."""
 
 STOP_MARGIN: Final = timedelta(seconds=60)
