@@ -35,7 +35,8 @@ class Asset:
 
     path: Path
     extension: str
-    local_path: Path | None = None
+    requirements: Path | None = None
+    """Lock file of its compiled dependencies: the local target installs them for its own machine's Python."""
 
     @property
     def sha256(self) -> str:
@@ -104,21 +105,23 @@ def is_current(assembly: Path, inputs: str) -> bool:
     if not listed.is_file() or not noted.is_file() or noted.read_text(encoding="utf-8") != inputs:
         return False
     assets = json.loads(listed.read_bytes())["assets"]
-    paths = [asset[name] for asset in assets for name in ("path", "local_path") if asset[name]]
+    paths = [asset[name] for asset in assets for name in ("path", "requirements") if asset[name]]
     return all((assembly / path).is_file() for path in ("template.json", *paths))
 
 
 def build_assets() -> Assets:
-    """Build the three archives into `runctl/_assembly/assets`."""
+    """Build the archives into `runctl/_assembly/assets`, and put the functions' lock file beside them."""
     folder = ASSEMBLY / "assets"
     folder.mkdir(parents=True, exist_ok=True)
-    functions, functions_here, agent = folder / "lambda.zip", folder / "lambda-local.zip", folder / "agent.tar.gz"
-    for target, built_for in ((functions, dependencies.LAMBDA), (functions_here, dependencies.HERE)):
-        with _unfinished(target) as path:
-            build_lambda_archive(path, REPOSITORY, LAMBDA_REQUIREMENTS, built_for, KEPT)
+    functions, agent, requirements = folder / "lambda.zip", folder / "agent.tar.gz", folder / "lambda-requirements.txt"
+    with _unfinished(functions) as path:
+        build_lambda_archive(path, REPOSITORY, LAMBDA_REQUIREMENTS, dependencies.LAMBDA, KEPT)
     with _unfinished(agent) as path:
         build_agent_archive(path)
-    return Assets(Asset(functions, ".zip", functions_here), Asset(agent, ".gz"))
+    _replace(requirements, LAMBDA_REQUIREMENTS.read_bytes())
+    for former in set(folder.glob("[!.]*")) - {functions, agent, requirements}:
+        former.unlink()  # a wheel carries whatever lies here
+    return Assets(Asset(functions, ".zip", requirements), Asset(agent, ".gz"))
 
 
 def synthesize(keys: AssetKeys) -> bytes:
@@ -142,7 +145,7 @@ def manifest_of(template: bytes, assets: Assets) -> bytes:
                 "key": asset.key,
                 "path": _relative(asset.path),
                 "sha256": asset.sha256,
-                "local_path": _relative(asset.local_path),
+                "requirements": _relative(asset.requirements),
             }
             for asset in (assets.functions, assets.agent)
         ],

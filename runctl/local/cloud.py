@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runctl.local.assembly import DEFAULT_DIRECTORY, load_assembly
+from runctl.assembly import DEFAULT_DIRECTORY, load_assembly
 from runctl.local.errors import LocalCloudDown
 from runctl.local.faults import Faults
 from runctl.local.record import CloudRecord
@@ -47,12 +47,13 @@ class LocalCloud:
         """Start the server if it does not run, deploy the assembly if it is not deployed; answer with what runs.
 
         `port`: the last one or a free one when not given. `boot_delay_s`: how long a machine is pending. Raises
-        `AssemblyMissing`, `ServerDidNotStart`, `DeploymentFailed`; after a failed deployment the server stays up, so
-        that it can be looked at.
+        `AssemblyMissing`, `DependenciesNotInstalled`, `ServerDidNotStart`, `DeploymentFailed`; after a failed
+        deployment the server stays up, so that it can be looked at.
         """
         from runctl.local.deployer import Deployer
+        from runctl.local.functions_archive import default_cache, for_this_machine
 
-        assembly = load_assembly(self._assembly_dir)
+        assembly = for_this_machine(load_assembly(self._assembly_dir), default_cache(), say)
         with only_one(self._directory):
             record = self._running()
             if record is None:

@@ -1,11 +1,9 @@
-"""The dependencies of the functions, installed twice from one lock file: for Lambda, and for this machine's Python."""
+"""The dependencies of the functions, installed for Lambda from their lock file."""
 
 import hashlib
 import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,8 +24,8 @@ class Target:
 
     name: str
     options: tuple[str, ...]
-    tags: tuple[str, ...] | None
-    """Endings of the wheel tags that may be in it; None where the installer itself is the judge."""
+    tags: tuple[str, ...]
+    """Endings of the wheel tags that may be in it."""
 
 
 LAMBDA: Final = Target(
@@ -36,7 +34,6 @@ LAMBDA: Final = Target(
     options=("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13", "--only-binary", ":all:"),
     tags=("-none-any", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
 )
-HERE: Final = Target(name="local", options=("--python", sys.executable), tags=None)
 
 
 def install(requirements: Path, target: Target, kept: Path) -> Path:
@@ -61,8 +58,6 @@ def install(requirements: Path, target: Target, kept: Path) -> Path:
 
 def refuse_foreign_wheels(folder: Path, target: Target) -> None:
     """Raise WrongWheelError unless every wheel in the folder carries a tag of the target."""
-    if target.tags is None:
-        return
     for wheel in sorted(folder.glob("*.dist-info/WHEEL")):
         tags = wheel_tags(wheel)
         if not any(tag.endswith(target.tags) for tag in tags):
@@ -89,9 +84,7 @@ def files_of(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _fingerprint(requirements: Path, target: Target) -> str:
-    """Changes with the lock file, the options, and this machine's Python where that is the target."""
+    """Changes with the lock file and the options."""
     digest = hashlib.sha256(requirements.read_bytes())
     digest.update(repr(target.options).encode())
-    if target.tags is None:
-        digest.update(f"{sys.implementation.cache_tag} {sysconfig.get_platform()}".encode())
     return digest.hexdigest()[:16]

@@ -1,8 +1,6 @@
 """What the assembly is made of, as one hash: when it is the same, so would be everything that is built of it."""
 
 import hashlib
-import sys
-import sysconfig
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +11,8 @@ _LEFT_OUT: Final = frozenset({"_assembly", "__pycache__", "local"})
 
 
 def hash_of_inputs(repository: Path) -> str:
-    """Hash names and contents of all inputs, and the Python that the local archive is built for."""
-    digest = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()}".encode())
+    """Hash names and contents of all inputs."""
+    digest = hashlib.sha256()
     for path in sorted(_inputs(repository)):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(repository)}\0{len(content)}\0".encode())

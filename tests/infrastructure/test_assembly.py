@@ -1,4 +1,4 @@
-"""What is built of the sources: two archives of functions from one lock file, the agent's, and the manifest."""
+"""What is built of the sources: the archive of functions, the agent's, and the manifest."""
 
 import hashlib
 import json
@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import runctl
+from runctl.local.assembly import load_assembly
+from runctl.local.functions_archive import default_cache, for_this_machine
 from stacks import build_assembly
 from stacks.agent_archive import build_agent_archive
 from stacks.assembly import dependencies
@@ -40,7 +42,8 @@ def deployed(assembly: Path) -> dict[str, bytes]:
 @pytest.fixture
 def local(assembly: Path) -> dict[str, bytes]:
     """Files of the archive for this machine's Python."""
-    return contents(assembly / "assets" / "lambda-local.zip")
+    functions, _ = for_this_machine(load_assembly(assembly), default_cache(), print).assets
+    return contents(functions.file)
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -62,7 +65,8 @@ def test_the_manifest_says_what_is_there(assembly: Path, manifest: dict[str, Any
     assert manifest["runctl_version"] == runctl.__version__
     assert manifest["template_sha256"] == hashlib.sha256(template_bytes).hexdigest()
     assert [asset["path"] for asset in manifest["assets"]] == ["assets/lambda.zip", "assets/agent.tar.gz"]
-    assert [asset["local_path"] for asset in manifest["assets"]] == ["assets/lambda-local.zip", None]
+    assert [asset["requirements"] for asset in manifest["assets"]] == ["assets/lambda-requirements.txt", None]
+    assert (assembly / "assets" / "lambda-requirements.txt").read_bytes() == LAMBDA_REQUIREMENTS.read_bytes()
     for asset in manifest["assets"]:
         sha256 = hashlib.sha256((assembly / asset["path"]).read_bytes()).hexdigest()
         assert asset["sha256"] == sha256
@@ -77,7 +81,9 @@ def test_the_template_names_what_the_manifest_uploads(template: DeployedTemplate
     assert f'AGENT_KEY = "{agent}"' in launch_template["LaunchTemplateData"]["UserData"]
 
 
-def test_both_archives_hold_the_same_sources_and_versions(deployed: dict[str, bytes], local: dict[str, bytes]) -> None:
+def test_the_archive_for_this_machine_holds_the_same_sources_and_versions(
+    deployed: dict[str, bytes], local: dict[str, bytes]
+) -> None:
     assert sources(deployed) == sources(local)
     assert versions(deployed) == versions(local)
     assert any(version.startswith("pydantic-") for version in versions(deployed))
@@ -158,7 +164,7 @@ def test_half_an_assembly_is_built_again(assembly: Path, tmp_path: Path) -> None
     inputs = (copy / "inputs.sha256").read_text()
     whole = build_assembly.is_current(copy, inputs)
 
-    (copy / "assets" / "lambda-local.zip").unlink()
+    (copy / "assets" / "lambda-requirements.txt").unlink()
 
     assert whole
     assert not build_assembly.is_current(copy, inputs)

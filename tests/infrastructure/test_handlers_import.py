@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runctl.local.assembly import load_assembly
+from runctl.local.functions_archive import default_cache, for_this_machine
 from runctl.model.names import Function
 from stacks.constructs.functions import handler_of
 from tests.infrastructure.deployed_template import DeployedTemplate
@@ -34,7 +36,8 @@ print(json.dumps({"found": found, "outside": [file for file in files if file and
 def code(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive for this machine's Python, unpacked."""
     folder = tmp_path_factory.mktemp("code")
-    with zipfile.ZipFile(assembly / "assets" / "lambda-local.zip") as archive:
+    functions, _ = for_this_machine(load_assembly(assembly), default_cache(), print).assets
+    with zipfile.ZipFile(functions.file) as archive:
         archive.extractall(folder)
     return folder
 

@@ -39,9 +39,7 @@ KEYS = AssetKeys("a.zip", "b.gz", "b", BOOTSTRAP.read_text(encoding="utf-8"))
 def assets(assembly: Path) -> Assets:
     """The archives that the delivered template names."""
     folder = assembly / "assets"
-    return Assets(
-        Asset(folder / "lambda.zip", ".zip", folder / "lambda-local.zip"), Asset(folder / "agent.tar.gz", ".gz")
-    )
+    return Assets(Asset(folder / "lambda.zip", ".zip"), Asset(folder / "agent.tar.gz", ".gz"))
 
 
 def test_a_second_synthesis_gives_the_same_bytes(assets: Assets, template_bytes: bytes) -> None:
