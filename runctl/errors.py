@@ -74,6 +74,18 @@ class NotDeployedError(RunctlError):
     exit_code = 2
 
 
+class AssemblyMissing(NotDeployedError):
+    """There is no built template to deploy."""
+
+    code = "assembly_missing"
+
+
+class AssemblyDamaged(RunctlError):
+    """The files of the assembly are not the ones that its manifest names."""
+
+    code = "assembly_damaged"
+
+
 class NotFoundError(RunctlError):
     """There is no such run, machine or checkpoint."""
 
@@ -137,6 +149,13 @@ class PoolUnsupported(AwsError):
 
     code = "unsupported"
     reason = Reason.INVALID_SPEC
+
+
+class DeploymentFailed(RunctlError):
+    """CloudFormation could not deploy or delete the stack; the message names the resource and why."""
+
+    code = "deployment_failed"
+    exit_code = 4
 
 
 # -- how an attempt ended: sent with SendTaskFailure or raised by a step -------------------------------------------

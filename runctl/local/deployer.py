@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from runctl.local.assembly import Assembly
-from runctl.local.errors import DeploymentFailed
+from runctl.assembly import Assembly
+from runctl.errors import DeploymentFailed
 from runctl.model.names import STACK_NAME, Parameter
 
 ASSET_BUCKET: Final = "runctl-local-assets"

@@ -16,18 +16,6 @@ class LocalCloudDown(NotDeployedError):
     code = "local_cloud_down"
 
 
-class AssemblyMissing(NotDeployedError):
-    """There is no built template to deploy."""
-
-    code = "assembly_missing"
-
-
-class DeploymentFailed(LocalCloudError):
-    """CloudFormation ended the deployment of the stack with a failure."""
-
-    code = "deployment_failed"
-
-
 class ServerDidNotStart(LocalCloudError):
     """The emulator's process ended, or did not answer, before it was ready."""
 

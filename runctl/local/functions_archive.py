@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from runctl.local.assembly import Assembly, Asset
+from runctl.assembly import Assembly, Asset
 from runctl.local.errors import LocalCloudError
 
 OWN_CODE: Final = ("runctl/", "lambdas/")

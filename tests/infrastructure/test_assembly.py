@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import runctl
-from runctl.local.assembly import load_assembly
+from runctl.assembly import load_assembly
 from runctl.local.functions_archive import default_cache, for_this_machine
 from stacks import build_assembly
 from stacks.agent_archive import build_agent_archive

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runctl.local.assembly import load_assembly
+from runctl.assembly import load_assembly
 from runctl.local.functions_archive import default_cache, for_this_machine
 from runctl.model.names import Function
 from stacks.constructs.functions import handler_of

@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from runctl.local.assembly import Assembly, Asset
 
+from runctl.assembly import Assembly, Asset
 from runctl.local.functions_archive import DependenciesNotInstalled, default_cache, for_this_machine
 
 

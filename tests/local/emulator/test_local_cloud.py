@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from runctl.local.assembly import AssemblyDamaged
+from runctl.errors import AssemblyDamaged, AssemblyMissing, DeploymentFailed
 from runctl.local.cloud import LocalCloud
-from runctl.local.errors import AssemblyMissing, DeploymentFailed, LocalCloudDown, ServerDidNotStart
+from runctl.local.errors import LocalCloudDown, ServerDidNotStart
 from tests.local.emulator.assembly import write_assembly
 from tests.local.emulator.services import Services, wait_until
 
