@@ -16,9 +16,14 @@ CONFIG: Final = Config(
 EC2_CONFIG: Final = CONFIG.merge(Config(read_timeout=50))
 """CreateFleet answers an instant fleet only when every pool has been tried. Less than the functions' timeout, 60 s."""
 
-S3_CONFIG: Final = CONFIG.merge(Config(signature_version="s3v4"))
+S3_CONFIG: Final = CONFIG.merge(
+    Config(signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
+)
 """Links are signed with version 4 in every Region; version 2, botocore's default for links in the oldest ones, is not
-accepted for buckets with SSE-KMS and has no end of its own (S3 API Reference, "Authenticating Requests")."""
+accepted for buckets with SSE-KMS and has no end of its own (S3 API Reference, "Authenticating Requests"). They name the
+Region's endpoint, for botocore's default in links is the global one, which answers for a young bucket elsewhere with a
+redirect that breaks the signature, and in Regions launched after March 2019 with 400 (S3 User Guide, "Making requests
+using the REST API", "Request redirection"). An endpoint that is an IP address keeps the bucket in the path."""
 
 LAMBDA_CONFIG: Final = CONFIG.merge(Config(read_timeout=70))
 """A synchronous invocation answers when the function has ended: more than the functions' timeout, 60 s."""

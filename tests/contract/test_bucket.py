@@ -159,6 +159,33 @@ def test_links_are_short_lived_and_signed_with_version_4(bucket: S3Bucket) -> No
     assert (link.path, link.bytes, link.sha256) == ("w.npz", 3, SHA256)
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-5"])
+def test_links_name_the_regions_own_endpoint(region: str) -> None:
+    """The global one answers for a bucket elsewhere with a redirect that breaks the signature, or with 400."""
+    client = boto3.client(
+        "s3", region_name=region, aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret", config=S3_CONFIG
+    )
+
+    (link,) = of_our_bucket(client).links(a_manifest("step-1"))
+
+    assert urlsplit(link.url).netloc == f"{BUCKET}.s3.{region}.amazonaws.com"
+
+
+def test_links_of_an_endpoint_by_address_keep_the_bucket_in_the_path() -> None:
+    client = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url="http://127.0.0.1:4566",
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret",
+        config=S3_CONFIG,
+    )
+
+    (link,) = of_our_bucket(client).links(a_manifest("step-1"))
+
+    assert link.url.startswith(f"http://127.0.0.1:4566/{BUCKET}/")
+
+
 def test_the_final_marker_is_read_as_it_was_signed(s3: Any, bucket: S3Bucket) -> None:
     detail = {"run_id": RUN_ID, "kind": "Training Ended", "data": {"exit_code": 0}, "signature": "ab"}
     put(s3, f"{MACHINE_PREFIX}final.json", json.dumps(detail))
