@@ -21,6 +21,11 @@ from runctl.policy.sentences import refusal
 _SHOWN: Final = 4
 """How many refusals stand in a message; all of them stand in the attempt and the timeline."""
 
+_WRONG_FLEET: Final = "InvalidFleetConfiguration"
+_NOT_IN_THIS_ZONE: Final = "is not supported in your requested Availability Zone"
+"""CreateFleet says of a pool whose zone lacks the type what RunInstances calls `Unsupported` (EC2 User Guide,
+"Troubleshoot instance launch issues"; seen with this code in karpenter-provider-aws, issues 404 and 6483)."""
+
 _WEIGHT: Final = (
     AwsCodeKind.CREDENTIALS,
     AwsCodeKind.PERMISSION,
@@ -44,15 +49,22 @@ def error_of_refusals(errors: Sequence[Mapping[str, str]]) -> RunctlError:
     """Make the error of a fleet that launched nothing."""
     told = refusal_sentences(errors)
     listed = "; ".join(told[:_SHOWN]) + (f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
-    kinds = {kind_of(error.get("code", "")) for error in errors}
+    kinds = {_kind_of(error) for error in errors}
     decisive = next((kind for kind in _WEIGHT if kind in kinds), None)
-    codes = [error.get("code", "") for error in errors if kind_of(error.get("code", "")) is decisive]
+    codes = [error.get("code", "") for error in errors if _kind_of(error) is decisive]
     code = codes[0] if codes else ""
     message = f"EC2 launched no machine. {listed}." if listed else "EC2 launched no machine and gave no reason."
     if not errors:
         # An instant fleet that answers nothing at all: Step Functions should not take it for a success.
         return CapacityUnavailable(message, operation="CreateFleet")
     return _make(decisive, message, code)
+
+
+def _kind_of(error: Mapping[str, str]) -> AwsCodeKind | None:
+    code = error.get("code", "")
+    if code == _WRONG_FLEET and _NOT_IN_THIS_ZONE in error.get("message", ""):
+        return AwsCodeKind.UNSUPPORTED
+    return kind_of(code)
 
 
 def _make(kind: AwsCodeKind | None, message: str, code: str) -> RunctlError:

@@ -63,6 +63,34 @@ def test_refusals_become_one_error(codes: list[str], name: str) -> None:
     assert type(error).__name__ == name
 
 
+ZONE_HAS_NO_SUCH_TYPE = (
+    "Your requested instance type (g5.xlarge) is not supported in your requested Availability Zone (us-east-1e)."
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("InsufficientInstanceCapacity", "CapacityUnavailable"),
+        ("MaxSpotInstanceCountExceeded", "QuotaExceeded"),
+        ("InvalidFleetConfiguration", "PoolUnsupported"),
+    ],
+)
+def test_a_zone_without_the_type_is_no_mistake_of_the_spec(other: str, name: str) -> None:
+    """CreateFleet says so under the code of a wrong request."""
+    of_zone = refused("InvalidFleetConfiguration", "us-east-1e") | {"message": ZONE_HAS_NO_SUCH_TYPE}
+
+    error = error_of_refusals([of_zone, refused(other) | {"message": ZONE_HAS_NO_SUCH_TYPE}])
+
+    assert type(error).__name__ == name
+
+
+def test_any_other_wrong_fleet_is_a_mistake() -> None:
+    error = error_of_refusals([refused("InvalidFleetConfiguration"), refused("InsufficientInstanceCapacity")])
+
+    assert isinstance(error, InvalidSpec)
+
+
 def test_the_error_carries_awss_own_code() -> None:
     error = error_of_refusals([refused("Unsupported"), refused("InsufficientInstanceCapacity")])
 
