@@ -17,8 +17,9 @@ from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
 from runctl.model.timeline import TimelineKind
 from runctl.policy import cost, sentences
-from runctl.policy.endings import Ending, Evidence, classify
+from runctl.policy.endings import Ending, Evidence, classify, message_of
 from runctl.policy.explanations import explain_end
+from runctl.policy.recovery import NOT_AN_END
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def conclude(
         ending = _end_last_attempt(run, attempts, ports, at, verdict=verdict, failure=failure)
         _end_machines(run, attempts, ports)  # after the evidence was taken, before anybody reads that the run has ended
         try:
-            run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending), ports))
+            run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending, failure), ports))
             _notify(run, runs.attempts(run_id), ports)
         except RunEnded:
             run = load_run(runs, run_id)  # somebody else concluded in between, and tells people
@@ -106,16 +107,23 @@ def _end_last_attempt(
     return ending
 
 
-def _verdict(run: Run, ending: Ending | None) -> Verdict:
+def _verdict(run: Run, ending: Ending | None, failure: StepFailure | None) -> Verdict:
+    """Why a run ends that no decision has ended. Where another machine would have followed, but what was to launch it
+    broke, the fault is the controller's and not the lost machine's."""
     if ending is not None and ending.reason is Reason.COMPLETED:
         return Verdict(ending.reason, ending.text)
-    by_a_fault = run.stop_request is not None and run.stop_request.reason is Reason.CONTROLLER
-    if ending is not None and (run.stop_request is None or by_a_fault):
-        # The execution broke; how the attempt ended is still the better word.
-        return Verdict(ending.reason, ending.text)
-    if run.stop_request is not None:
-        return Verdict(run.stop_request.reason, sentences.stop_requested(run.stop_request))
-    return Verdict(Reason.CONTROLLER, "The run ended before its first attempt, and nothing says why.")
+    request = run.stop_request
+    broke = failure is not None or (request is not None and request.reason is Reason.CONTROLLER)
+    if request is not None and request.reason is not Reason.CONTROLLER:
+        return Verdict(request.reason, sentences.stop_requested(request))
+    if ending is None:
+        text = "The run ended before its first attempt." if request is None else sentences.stop_requested(request)
+        return Verdict(Reason.CONTROLLER, text)
+    if broke and ending.reason in NOT_AN_END:
+        said = "" if failure is None else message_of(failure) or failure.Error
+        text = f"{ending.text} No other machine followed: {said or 'the execution had ended.'}"
+        return Verdict(Reason.CONTROLLER, text)
+    return Verdict(ending.reason, ending.text)
 
 
 def _write_end(run_id: RunId, verdict: Verdict, ports: Concluding) -> Run:

@@ -21,6 +21,8 @@ USERS_OWN: Final = frozenset({Reason.USER_ERROR, Reason.SETUP_FAILED, Reason.OUT
 """Tried again only as often as the spec asks."""
 MACHINES_FAULT: Final = frozenset({Reason.MACHINE_LOST, Reason.MACHINE_NOT_READY})
 LAUNCH_AGAIN: Final = MACHINES_FAULT | {Reason.SPOT_INTERRUPTION, Reason.NO_PROGRESS}
+NOT_AN_END: Final = LAUNCH_AGAIN | {Reason.CAPACITY, Reason.QUOTA}
+"""Reasons of an attempt after which a run may go on; alone they end no run."""
 
 
 @dataclass(frozen=True)

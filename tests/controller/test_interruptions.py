@@ -309,6 +309,19 @@ def test_a_silent_machine_is_asked_for_ended_and_replaced_only_when_it_goes() ->
     assert first in world.machines.terminated
 
 
+def test_a_machine_that_ec2_never_lets_go_ends_the_run_by_a_fault_and_not_by_the_interruption() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    world.machines.terminate_takes = True
+    world.observe_machine(world.warning(world.machine()))
+
+    execution.advance()
+
+    assert world.attempt(1).reason is Reason.SPOT_INTERRUPTION
+    assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.CONTROLLER)
+    assert "No other machine followed: EC2 does not yet say that" in world.run().message
+
+
 def test_the_end_that_we_asked_for_ourselves_does_not_change_the_reason() -> None:
     world = World()
     execution = to_wait_for_ssm(world)
