@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test bench check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel bench check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,13 @@ demo: assembly ## Train, interrupt, resume, compare: the main job on the local t
 
 test: assembly ## Everything that CI runs
 	$(BIN)/python -m pytest
+
+wheel: assembly ## Build the wheel into dist (no package index is asked)
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
+test-wheel: wheel ## Install the wheel from the package index in a clean environment, and train with it
+	$(BIN)/python -m tests.wheel.from_index dist/*.whl
 
 bench: assembly ## Measure the local target: first line of a training, memory, what a longer training costs
 	$(BIN)/python -m benchmarks
