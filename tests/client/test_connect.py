@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runctl.client.client import Client
+from runctl.client.clients import Clients
 from runctl.client.connect import AwsDeployment, connect
 from runctl.errors import ConfigurationError, CredentialsError, NotDeployedError
 from runctl.model.names import STACK_NAME, Output
@@ -134,7 +135,7 @@ def test_console_is_there_where_the_endpoint_is_awss_own(endpoint: str, has_cons
     )
     session: Any = SimpleNamespace(client=lambda *_, **__: cloudformation)
 
-    assert AwsDeployment(session).place.has_console is has_console
+    assert AwsDeployment(Clients(session)).place.has_console is has_console
 
 
 def test_missing_credentials_are_told() -> None:
