@@ -77,6 +77,12 @@ class Parameter(StrEnum):
     REAPER_RATE = "ReaperRate"
     DASHBOARD = "Dashboard"
     NOTIFY_EMAIL = "NotifyEmail"
+    DATA_BUCKETS = "DataBuckets"
+    """ARNs of buckets that machines may read, separated by commas."""
+    MACHINE_POLICIES = "MachinePolicies"
+    """ARNs of managed policies that machines have beside their own, separated by commas."""
+    PASSED_ROLES = "PassedRoles"
+    """ARNs of the roles in instance profiles that machines may be launched with beside ours, separated by commas."""
 
 
 class Output(StrEnum):
