@@ -15,6 +15,24 @@ READY_LIMIT_S = 60.0
 LOOK_S = 0.05
 TAIL_BYTES = 2_000
 _SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+STOP_LIMIT_S = 330
+"""How long the supervisor may take to end at a shutdown: `runctl.model.timing.SAVE_LIMIT`, and the report after it."""
+
+_PROMISES = (
+    # At a shutdown the supervisor alone is told, and tells the training. Units stop in the reverse of the order in
+    # which they start (systemd.unit(5)): the network must be there for as long as something is saved, which takes
+    # longer than systemd's own 90 s. EC2 waits "a few minutes" (EC2 User Guide, "Terminate Amazon EC2 instances").
+    "KillMode=mixed",
+    "After=network.target",
+    f"TimeoutStopSec={STOP_LIMIT_S}",
+    # When the kernel kills the training for want of memory, the supervisor must live to tell.
+    "OOMPolicy=continue",
+    # A supervisor that was killed takes its training along and has told nobody: the end of the machine, which EC2
+    # tells, is faster than a missed heartbeat, and cheaper. One that cannot read its job exits with 1, which the
+    # start command tells.
+    "FailureAction=poweroff",
+    "SuccessExitStatus=1",
+)
 _PASSED_ON_PREFIXES = ("RUNCTL_", "AWS_", "UV_", "PIP_")
 _PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 
@@ -59,9 +77,7 @@ def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bo
         if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     ]
     properties = [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
-    # KillMode=mixed: at a shutdown the supervisor alone is told, and tells the training.
-    # OOMPolicy=continue: when the kernel kills the training for want of memory, the supervisor must live to tell.
-    properties += ["--property=KillMode=mixed", "--property=OOMPolicy=continue"]
+    properties += [f"--property={one}" for one in _PROMISES]
     asked = subprocess.run(
         ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *environment, *properties, *command],
         check=False,

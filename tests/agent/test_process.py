@@ -120,6 +120,46 @@ def test_supervisor_that_does_not_come_up_fails_the_command_and_may_be_started_a
     assert again
 
 
+def _systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the machine look as if systemd managed it; answers the file that says what systemd-run was asked for."""
+    asked = tmp_path / "asked"
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    run = f"""printf '%s\\n' "$@" >"{asked}"
+while [ "${{1#--}}" != "$1" ]; do shift; done
+"$@" &"""
+    for name, script in {"systemd-run": run, "systemctl": "exit 0"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    monkeypatch.setattr("runctl.agent.start._SYSTEMD_BOOTED", tmp_path)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("promise", "properties"),
+    [
+        ("at a shutdown the network outlives it", ["After=network.target"]),
+        ("it has the time to save that the training is promised", ["TimeoutStopSec=330"]),
+        (
+            "its death ends the machine; a job that cannot be read does not",
+            ["FailureAction=poweroff", "SuccessExitStatus=1"],
+        ),
+        ("it alone is told of a shutdown", ["KillMode=mixed"]),
+        ("it outlives a training that had too little memory", ["OOMPolicy=continue"]),
+    ],
+)
+def test_unit_of_the_supervisor_keeps_its_promises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promise: str, properties: list[str]
+) -> None:
+    asked = _systemd(tmp_path, monkeypatch)
+    folder = AttemptFolder(tmp_path / "attempt-1")
+
+    start(folder, "r-1", 1, _program(tmp_path, f'echo {{}} > "{folder.ready}"'))
+
+    assert {f"--property={one}" for one in properties} <= set(asked.read_text().split("\n")), promise
+
+
 def test_stop_and_notice_leave_requests_even_before_there_is_a_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
