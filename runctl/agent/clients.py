@@ -25,6 +25,10 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
 )
 
+# By default the metadata are asked once for the role's credentials, for one second (AWS SDKs and Tools Reference Guide,
+# "IMDS credential provider"); botocore asks again minutes before they expire, which is several times a day.
+_METADATA = {"metadata_service_num_attempts": 5, "metadata_service_timeout": 2}
+
 _DEAD_TOKEN_CODES = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 _EXISTS_CODES = frozenset({"ResourceAlreadyExistsException"})
 
@@ -55,6 +59,8 @@ class Aws:
     def __init__(self, region: str) -> None:
         self._region = region
         self._session = botocore.session.Session()
+        for variable, value in _METADATA.items():
+            self._session.set_config_variable(variable, value)
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:

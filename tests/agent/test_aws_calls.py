@@ -1,7 +1,11 @@
 """The agent's calls of AWS: botocore's own parameter checks, moto's S3 and Logs, and errors that become ours."""
 
+import http.server
+import json
+import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -152,3 +156,65 @@ def test_other_refusals_of_a_heartbeat_are_no_dead_token(aws: Aws, code: str) ->
 
         with pytest.raises(AwsRefused):
             TaskHeartbeats(client).send("token")
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Instance metadata that fails a few times, and an AWS that takes any call."""
+
+    failures = 0
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_PUT(self) -> None:
+        self._answer("token")
+
+    def do_GET(self) -> None:
+        if _Handler.failures:
+            _Handler.failures -= 1
+            self._answer("", 503)
+        elif self.path.endswith("/security-credentials/"):
+            self._answer("machine-role")
+        else:
+            end = datetime.now(UTC) + timedelta(hours=6)
+            keys = {"AccessKeyId": "AK", "SecretAccessKey": "SK", "Token": "T", "Expiration": end.isoformat()}
+            self._answer(json.dumps({"Code": "Success", **keys}))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self._answer('{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}')
+
+    def _answer(self, body: str, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A machine with no credentials but those of its role."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_metadata_that_fails_now_and_then_costs_no_call(machine: None) -> None:
+    """A start command whose supervisor finds no credentials is a machine lost."""
+    _Handler.failures = 3
+
+    EventBridgeBus(Aws(REGION).client("events"), "bus").put("Progress", "{}")
+
+    assert _Handler.failures == 0
