@@ -22,9 +22,19 @@ _PARAMETERS: Final = {
 }
 """By architecture and accelerator. All are Amazon Linux 2023, which brings the SSM agent."""
 
+_WITHOUT_DRIVER: Final = frozenset({"p2", "p3", "p3dn", "g2", "g3", "g3s", "inf1"})
+"""Families older than the drivers of these images: NVIDIA's open modules begin with Turing (AWS Deep Learning AMIs
+Developer Guide, release notes of "Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023)": supported EC2
+instances), and Neuron has left Inf1 behind ("Neuron DLAMI User Guide")."""
+
 
 def image_parameter(machine_type: MachineType) -> str:
     """Name the parameter. Raises InvalidSpec when AWS publishes no image for such a machine."""
+    if machine_type.name.partition(".")[0] in _WITHOUT_DRIVER:
+        raise InvalidSpec(
+            f"The drivers of AWS's images no longer know the accelerators of {machine_type.name}.",
+            hint="Choose a newer type with --instance-type, e.g. g4dn, g5 or inf2.",
+        )
     parameter = _PARAMETERS.get((machine_type.architecture, machine_type.accelerator))
     if parameter is None:
         raise InvalidSpec(

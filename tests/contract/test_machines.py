@@ -314,6 +314,26 @@ def test_a_machine_that_aws_publishes_no_image_for_is_an_invalid_spec(machines: 
         machines.image_id(MachineType(name="mac2.metal", architecture="arm64_mac"))
 
 
+@pytest.mark.parametrize(
+    ("name", "accelerator"),
+    [
+        ("p3.2xlarge", "nvidia"),
+        ("p3dn.24xlarge", "nvidia"),
+        ("p2.xlarge", "nvidia"),
+        ("g3s.xlarge", "nvidia"),
+        ("inf1.xlarge", "neuron"),
+    ],
+)
+def test_a_type_that_the_images_driver_does_not_know_is_an_invalid_spec(
+    machines: Ec2Machines, name: str, accelerator: str
+) -> None:
+    """It would boot, and train on its processors alone."""
+    machine_type = MachineType(name=name, architecture="x86_64", accelerator=Accelerator(accelerator))
+
+    with pytest.raises(InvalidSpec, match=name):
+        machines.image_id(machine_type)
+
+
 def test_an_image_that_the_region_lacks_is_an_invalid_spec() -> None:
     with stubbed("ssm", over_one_client) as (machines, stubber), pytest.raises(InvalidSpec, match="Region"):
         stubber.add_client_error("get_parameter", service_error_code="ParameterNotFound")
