@@ -4,15 +4,16 @@ the reaper. Everything here may be repeated."""
 from dataclasses import dataclass
 from datetime import datetime
 
+from runctl.controller.departures import is_invisible_yet, is_ours
 from runctl.controller.evidence import end_attempt, look_again, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
 from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_run
-from runctl.errors import RunEnded
+from runctl.errors import MachineStillAlive, RunEnded
 from runctl.model.attempt import Attempt
 from runctl.model.decision import Conclusion, StepFailure
-from runctl.model.ids import InstanceId, RunId
+from runctl.model.ids import RunId
 from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
 from runctl.model.timeline import TimelineKind
@@ -54,12 +55,14 @@ def conclude(
     run = load_run(runs, run_id)
     attempts = runs.attempts(run_id)
     if run.status.is_terminal:
-        _end_machines(run, attempts, ports)
+        _end_machines(run, attempts, ports, at)
         if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
             _notify(run, attempts, ports)
     else:
         ending = _end_last_attempt(run, attempts, ports, at, verdict=verdict, failure=failure)
-        _end_machines(run, attempts, ports)  # after the evidence was taken, before anybody reads that the run has ended
+        _end_machines(
+            run, attempts, ports, at
+        )  # after the evidence was taken, before anybody reads that the run has ended
         try:
             run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending, failure), ports))
             _notify(run, runs.attempts(run_id), ports)
@@ -74,15 +77,25 @@ def conclusion_of(run: Run) -> Conclusion:
     return Conclusion(status=run.status, reason=run.reason or Reason.CONTROLLER, cause=run.message)
 
 
-def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
-    """End whatever carries the run's tag, and what the attempts name though the tag is not visible yet."""
-    tagged = {view.instance_id: view for view in ports.machines.machines_of_run(run.run_id)}
-    going = {instance_id for instance_id, view in tagged.items() if view.state.is_final}
-    named = {attempt.instance_id for attempt in attempts if attempt.instance_id and attempt.owns_live_machine}
-    alive: set[InstanceId] = (set(tagged) | named) - going
-    for instance_id in sorted(alive):
-        if instance_id != run.machine:
+def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at: datetime) -> None:
+    """End whatever carries the run's tag, and what the attempts name though the tag is not visible yet.
+
+    Raises MachineStillAlive for a machine that was launched a moment ago and that EC2 does not show yet.
+    """
+    views = {view.instance_id: view for view in ports.machines.machines_of_run(run.run_id)}
+    hidden: list[Attempt] = []
+    for attempt in attempts:
+        if attempt.instance_id is not None and attempt.owns_live_machine and attempt.instance_id not in views:
+            view = ports.machines.machine(attempt.instance_id)
+            if view is not None:
+                views[view.instance_id] = view
+            elif is_ours(run, attempt) and is_invisible_yet(attempt, at):
+                hidden.append(attempt)
+    for instance_id in sorted(views):
+        if instance_id != run.machine and not views[instance_id].state.is_final:
             ports.machines.terminate(instance_id)
+    if hidden:
+        raise MachineStillAlive(f"EC2 does not show the {sentences.machine(hidden[-1])} yet; it is ended when it does.")
 
 
 def _end_last_attempt(

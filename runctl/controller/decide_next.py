@@ -2,10 +2,10 @@
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from runctl.controller.admit_run import SECRET_BYTES
-from runctl.controller.departures import end_machine, is_ours
+from runctl.controller.departures import end_machine, is_invisible_yet, is_ours
 from runctl.controller.evidence import end_attempt, look_again, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore
@@ -21,10 +21,6 @@ from runctl.model.timeline import TimelineKind
 from runctl.policy import recovery, refusals, sentences
 from runctl.policy.endings import HEARTBEAT_TIMEOUT, TIMEOUT, Ending, Evidence, classify
 from runctl.policy.resume import attempts_with_progress
-
-_VISIBLE_AFTER: Final = timedelta(seconds=60)
-"""A new instance may be invisible for a short while; one that EC2 does not know after this is gone (EC2 API
-Reference, "Eventual consistency in the Amazon EC2 API")."""
 
 
 def decide_next(
@@ -143,9 +139,7 @@ def _make_sure_it_is_going(run: Run, attempt: Attempt, *, runs: RunStore, machin
 
 
 def _is_going(view: MachineView | None, attempt: Attempt, at: datetime) -> bool:
-    if view is not None:
-        return view.state.is_going
-    return attempt.launched_at is None or at - attempt.launched_at > _VISIBLE_AFTER
+    return not is_invisible_yet(attempt, at) if view is None else view.state.is_going
 
 
 def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *, runs: RunStore, at: datetime) -> Run:

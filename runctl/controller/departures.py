@@ -1,6 +1,7 @@
 """How machines go: what EC2 says becomes the fact `gone`, and machines that are ours are ended."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from runctl.controller.loading import load_attempt
 from runctl.controller.ports import Machines, RunStore
@@ -13,6 +14,10 @@ from runctl.model.run import Run
 from runctl.model.timeline import TimelineKind
 from runctl.policy import sentences
 from runctl.policy.facts import Departure
+
+VISIBLE_AFTER: Final = timedelta(seconds=60)
+"""A new instance may be invisible for a short while; one that EC2 does not know after this is gone (EC2 API
+Reference, "Eventual consistency in the Amazon EC2 API")."""
 
 
 def record_departure(
@@ -38,15 +43,27 @@ def is_ours(run: Run, attempt: Attempt) -> bool:
     return attempt.instance_id is not None and attempt.instance_id != run.machine
 
 
+def is_invisible_yet(attempt: Attempt, at: datetime) -> bool:
+    """Whether a machine that EC2 does not know may still be about to appear."""
+    return attempt.launched_at is not None and at - attempt.launched_at <= VISIBLE_AFTER
+
+
 def end_machine(run: Run, attempt: Attempt, *, runs: RunStore, machines: Machines, at: datetime) -> MachineView | None:
-    """Ask EC2 to end the attempt's machine, if it is ours, and record what EC2 says then; answers EC2's view."""
+    """Ask EC2 to end the attempt's machine, if it is ours and there, and record what EC2 says then; answers EC2's view.
+
+    A machine that has ended is not asked to end: EC2 takes the tags off it after a while (EC2 User Guide, "Terminate
+    your instance"), and our right to end a machine rests on its run tag.
+    """
     if attempt.instance_id is None:
         return None
-    if is_ours(run, attempt):
+    view = machines.machine(attempt.instance_id)
+    if is_ours(run, attempt) and view is not None and not view.state.is_final:
         machines.terminate(attempt.instance_id)
         text = f"runctl asked EC2 to end the {sentences.machine(attempt)}."
-        runs.add_events([event_of_attempt(attempt, TimelineKind.MACHINE_TERMINATED, at, text)])
-    view = machines.machine(attempt.instance_id)
+        # Asked again and again until EC2 says that it goes, but told once: the end of the attempt is one time.
+        told_at = attempt.ended_at or at
+        runs.add_events([event_of_attempt(attempt, TimelineKind.MACHINE_TERMINATED, told_at, text)])
+        view = machines.machine(attempt.instance_id)
     if view is not None and view.state.is_going:
         record_departure(runs, attempt, Departure.of_view(view), at)
     return view

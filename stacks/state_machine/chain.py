@@ -23,6 +23,9 @@ _ALREADY_ENDED: Final = (
     "`runctl train` with the same script."
 )
 
+_ENDS_MACHINES: Final = frozenset({State.DECIDE_WHAT_NEXT, State.CONCLUDE_RUN})
+"""States that wait for EC2's word: that a machine is going, or that it shows one which was launched a moment ago."""
+
 FunctionOf = Callable[[Function], lambda_.IFunction]
 
 
@@ -81,7 +84,7 @@ def _step(
         task_timeout=sfn.Timeout.duration(STEP_TIMEOUT),
         retry_on_service_exceptions=False,
     )
-    policies = (*EVERY_STEP, MACHINE_GOING) if state is State.DECIDE_WHAT_NEXT else EVERY_STEP
+    policies = (*EVERY_STEP, MACHINE_GOING) if state in _ENDS_MACHINES else EVERY_STEP
     for policy in policies:
         policy.apply_to(task)
     return task

@@ -349,6 +349,51 @@ def test_a_machine_that_ec2_has_forgotten_is_not_waited_for() -> None:
     assert execution.advance() is State.WAIT_FOR_SSM
 
 
+def to_second_machine_without_the_event_of_the_firsts_end(world: World) -> Execution:
+    """The first machine was warned, saved, and went; EC2's event of its end was lost."""
+    execution = to_second_attempt(world)
+    world.machines.go(world.machine(1), state=MachineState.TERMINATED)
+    return execution
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_machine_that_went_unheard_long_ago_does_not_keep_its_run_from_ending(is_forgotten: bool) -> None:
+    """EC2 takes the tags off a terminated machine, and may no longer be asked to end it: there is no right to."""
+    world = World()
+    execution = to_second_machine_without_the_event_of_the_firsts_end(world)
+    first = world.machine(1)
+    if is_forgotten:
+        world.machines.forget(first)
+    else:
+        world.machines.lose_tags(first)
+    world.clock.move(3_600)
+
+    world.observe_agent(world.says_ended())
+    execution.advance()
+
+    assert world.run().status is RunStatus.SUCCEEDED
+    assert first not in world.machines.terminated
+    assert world.machines.alive == []
+
+
+def test_a_machine_that_is_not_visible_yet_is_ended_when_it_is() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    hidden = world.machines.forget(world.machine())
+    world.stop_run()
+
+    def show(state: State) -> None:
+        if state is State.CONCLUDE_RUN and execution.retries:
+            world.machines.add(hidden)
+
+    execution.before = show
+    execution.advance()
+
+    assert execution.retries == 1
+    assert world.run().status is RunStatus.CANCELLED
+    assert world.machines.alive == []
+
+
 def test_the_deadline_is_the_agents_and_the_state_machine_is_the_second_line() -> None:
     world = World()
     execution = to_training(world, spec=make_spec(max_runtime_s=600))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runctl.errors import AwsError, AwsUnavailable, InvalidSpec, RunctlError
+from runctl.errors import AwsError, AwsUnavailable, InvalidSpec, PermissionDenied, RunctlError
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import (
     SPOT_TERMINATION,
@@ -91,9 +91,12 @@ class FakeMachines:
                 yield view
 
     def terminate(self, instance_id: InstanceId) -> None:
-        self.terminated.append(instance_id)
         view = self._views.get(instance_id)
-        if view is not None and not view.state.is_going and not self.terminate_takes:
+        if view is None or Tag.RUN not in view.tags:
+            # The functions may end what carries the run tag; of a machine that EC2 has forgotten there is none.
+            raise PermissionDenied(f"TerminateInstances: {instance_id} carries no run tag.")
+        self.terminated.append(instance_id)
+        if not view.state.is_going and not self.terminate_takes:
             self.go(instance_id, "Client.UserInitiatedShutdown", "User initiated")
 
     def subnets(self, subnet_ids: Iterable[str]) -> tuple[Subnet, ...]:
@@ -136,6 +139,14 @@ class FakeMachines:
         self.terminate_takes = False
         for instance_id in dict.fromkeys(self.terminated):
             self.go(instance_id, "Client.UserInitiatedShutdown", "User initiated")
+
+    def lose_tags(self, instance_id: InstanceId) -> None:
+        """Let EC2 take the tags off a machine, as it does some time after the machine's end."""
+        self._change(instance_id, tags={})
+
+    def forget(self, instance_id: InstanceId) -> MachineView:
+        """Let EC2 not know a machine: it is long gone, or not visible yet. Answers it as it was."""
+        return self._views.pop(instance_id)
 
     def forget_all(self) -> None:
         """Let EC2 know no machine any more, as it is an hour after their end."""
