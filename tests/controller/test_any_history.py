@@ -44,6 +44,8 @@ class History:
 
     def __post_init__(self) -> None:
         self.execution = start(self.world, spec=make_spec(capacity_timeout_s=600, retries=1))
+        self.execution.advance()
+        self._know_machines()
 
     # -- what may happen ---------------------------------------------------------------------------------------
 
@@ -213,15 +215,21 @@ ENDINGS = ["succeed", "stop", "stop now", "abort"]
 HAPPENINGS = [*USUAL * 6, *TROUBLE * 2, *ENDINGS]
 
 
+OPENINGS: list[list[str]] = [[], ["boot", "tell"], ["boot", "tell", "start", "tell", "save", "tell"]]
+"""Histories begin anywhere, and often where there is something to lose."""
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 5)), min_size=10, max_size=60))
+@given(
+    st.sampled_from([*OPENINGS, OPENINGS[-1]]),
+    st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 5)), min_size=5, max_size=50),
+)
 def test_every_history_ends_once_with_one_training_at_a_time_and_no_machine_left(
-    happenings: list[tuple[str, int]],
+    opening: list[str], happenings: list[tuple[str, int]]
 ) -> None:
     history = History()
-    history.execution.advance()
 
-    for what, which in happenings:
+    for what, which in [*((what, 0) for what in opening), *happenings]:
         history.happen(what, which)
     history.finish()
 

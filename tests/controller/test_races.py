@@ -3,15 +3,17 @@
 import pytest
 
 from runctl.controller.stale import TRIES, until_written
-from runctl.errors import StaleWriteError
+from runctl.errors import StaleWriteError, Throttled
 from runctl.model.attempt import FactKind
 from runctl.model.decision import StepState
+from runctl.model.ids import InstanceId, TaskToken
 from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import start, to_preparing, to_training
+from tests.controller.stages import get_ready, start, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, after
+from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
 
 
@@ -201,3 +203,45 @@ def test_the_state_machine_and_an_observer_may_conclude_at_the_same_time() -> No
     assert world.run().status is RunStatus.FAILED
     assert world.timeline().count(TimelineKind.CONCLUDED) == 1
     assert len(world.notifications.sent) == 1
+
+
+# -- a hand-over that is tried again: the state's token is a new one ----------------------------------------------
+
+
+def begin_train_again(world: World, execution: Execution) -> TaskToken:
+    """Let Step Functions try `Train` again after the command was sent: a new token, the same attempt."""
+    token = world.tokens.hand_out(TaskToken("token-of-the-second-try"))
+    world.start_training(StepState.model_validate(execution.data), token)
+    return token
+
+
+def test_a_training_that_runs_already_is_not_shown_as_preparing_again() -> None:
+    world = World()
+    execution = to_training(world)
+
+    begin_train_again(world, execution)
+
+    assert world.run().status is RunStatus.RUNNING
+    assert world.commands.verbs == ["start"]
+
+
+def test_a_stop_that_could_not_be_passed_on_is_passed_on_by_the_next_try() -> None:
+    """The start command was on its way when the stop was asked for, and SSM refused the stop that should follow it."""
+    world = World()
+    execution = to_wait_for_ssm(world)
+    send, sends = world.commands.send, 0
+
+    def ask_to_stop_during_the_start(instance_id: InstanceId, script: str, *, comment: str) -> str:
+        nonlocal sends
+        sends += 1
+        if sends == 1:
+            world.stop_run()
+        if sends == 2:
+            raise Throttled("SendCommand: rate exceeded")
+        return send(instance_id, script, comment=comment)
+
+    world.commands.send = ask_to_stop_during_the_start
+    get_ready(world, execution)
+
+    assert world.commands.verbs == ["start", "stop"]
+    assert execution.retries == 1
