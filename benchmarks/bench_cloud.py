@@ -26,13 +26,13 @@ part.rename(part.with_suffix(""))
 class BenchCloud:
     """The cloud, and runs on it."""
 
-    def __init__(self) -> None:
-        shutil.rmtree(PROJECT / "training", ignore_errors=True)
-        shutil.copytree(REPOSITORY / "training", PROJECT / "training", ignore=shutil.ignore_patterns("__pycache__"))
-        (PROJECT / "stamp.py").write_text(STAMP)
-        (PROJECT / "training" / "stamp.py").write_text(STAMP)  # beside a requirements.txt
-        self.runctl = CommandLine(PROJECT)
-        if not (PROJECT / ".runctl.toml").exists():
+    def __init__(self, project: Path = PROJECT) -> None:
+        shutil.rmtree(project / "training", ignore_errors=True)
+        shutil.copytree(REPOSITORY / "training", project / "training", ignore=shutil.ignore_patterns("__pycache__"))
+        (project / "stamp.py").write_text(STAMP)
+        (project / "training" / "stamp.py").write_text(STAMP)  # beside a requirements.txt
+        self.runctl = CommandLine(project)
+        if not (project / ".runctl.toml").exists():
             self.runctl.ask("init")
 
     def up(self) -> float:
