@@ -9,6 +9,7 @@ from runctl.model.names import Function, Output, Variable
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import Resources
 from stacks.constructs.alarms import Alarms
+from stacks.constructs.allowances import Allowances
 from stacks.constructs.dashboard import Dashboard
 from stacks.constructs.dead_letters import DeadLetters
 from stacks.constructs.event_rules import EventRules
@@ -94,6 +95,9 @@ class ControllerStack(Stack):
             },
             dead_letters=dead_letters.queue,
         )
+        launcher = functions[Function.LAUNCH_MACHINE].role
+        assert launcher is not None
+        Allowances(self, "Allowances", parameters=parameters, machine=machine.role, launcher=launcher)
         EventRules(self, "Rules", names=names, bus=bus, functions=functions, dead_letters=dead_letters)
         PeriodicSchedules(
             self,

@@ -104,13 +104,14 @@ class Deploying:
         bucket = self._bucket(identity)
         made_bucket = bucket.ensure()
         try:
-            parameters = {**wanted, Parameter.ASSET_BUCKET.value: bucket.name}
+            given = {**wanted, Parameter.ASSET_BUCKET: bucket.name}
+            parameters = {str(name): value for name, value in given.items() if name in self._assembly.parameter_names}
             known = {} if stack is None or stack.was_never_made else stack.parameters
             keep = sorted((known.keys() & self._assembly.parameter_names) - parameters.keys())
             change_set = self._change_sets.prepare(
                 f"runctl-{self._now():%Y%m%d-%H%M%S-%f}",
                 self._upload(bucket),
-                {name: value for name, value in parameters.items() if name in self._assembly.parameter_names},
+                parameters,
                 keep,
                 creates=stack is None or stack.was_never_made,
             )
@@ -190,13 +191,13 @@ class Deploying:
         bucket.upload(key, self._assembly.template_text.encode())
         return bucket.url(key)
 
-    def _asked(self, choices: Choices, identity: Identity) -> dict[str, str]:
+    def _asked(self, choices: Choices, identity: Identity) -> dict[Parameter, str]:
         """Put what a person chose into the template's words."""
         if (choices.vpc_id is None) != (choices.subnet_ids is None):
             raise UsageError(
                 "A VPC and its subnets go together.", hint="Give both: --vpc vpc-… --subnets subnet-…,subnet-…"
             )
-        asked: dict[str, str] = {}
+        asked: dict[Parameter, str] = {}
         if choices.vpc_id is not None and choices.subnet_ids is not None:
             asked[Parameter.VPC_ID] = choices.vpc_id
             asked[Parameter.SUBNET_IDS] = ",".join(choices.subnet_ids)
@@ -213,7 +214,7 @@ class Deploying:
             asked[Parameter.DASHBOARD] = "true" if choices.has_dashboard else "false"
         if choices.notify_email is not None:
             asked[Parameter.NOTIFY_EMAIL] = choices.notify_email
-        return {str(name): value for name, value in asked.items()}
+        return asked
 
     def _failure(
         self, plan: DeploymentPlan, stack: Stack, *, creates: bool, on_event: Callable[[StackEvent], None]

@@ -27,10 +27,16 @@ class Parameters:
     cost_watch_rate: str
     reaper_rate: str
     notify_email: str
+    data_buckets: str
+    machine_policies: str
+    passed_roles: str
     makes_network: CfnCondition
     is_protected: CfnCondition
     has_dashboard: CfnCondition
     has_email: CfnCondition
+    has_data_buckets: CfnCondition
+    has_machine_policies: CfnCondition
+    has_passed_roles: CfnCondition
 
 
 def declare_parameters(stack: Stack) -> Parameters:
@@ -68,6 +74,19 @@ def declare_parameters(stack: Stack) -> Parameters:
         allowed_pattern=rate,
     )
     email = text(Parameter.NOTIFY_EMAIL, "Address that gets notifications and alarms. Empty: none.", "")
+    data_buckets = text(
+        Parameter.DATA_BUCKETS, "ARNs of buckets that machines may read, separated by commas. Empty: none.", ""
+    )
+    machine_policies = text(
+        Parameter.MACHINE_POLICIES,
+        "ARNs of managed policies that machines have beside their own, separated by commas. Empty: none.",
+        "",
+    )
+    passed_roles = text(
+        Parameter.PASSED_ROLES,
+        "ARNs of roles that machines may be launched with beside their own, separated by commas. Empty: none.",
+        "",
+    )
 
     _refuse_half_a_network(stack, vpc_id, subnet_ids)
     has_asset_bucket = _unless_empty(stack, "HasAssetBucket", asset_bucket)
@@ -89,6 +108,12 @@ def declare_parameters(stack: Stack) -> Parameters:
             stack, "HasDashboard", expression=Fn.condition_equals(dashboard.value_as_string, "true")
         ),
         has_email=_unless_empty(stack, "HasEmail", email),
+        data_buckets=data_buckets.value_as_string,
+        machine_policies=machine_policies.value_as_string,
+        passed_roles=passed_roles.value_as_string,
+        has_data_buckets=_unless_empty(stack, "HasDataBuckets", data_buckets),
+        has_machine_policies=_unless_empty(stack, "HasMachinePolicies", machine_policies),
+        has_passed_roles=_unless_empty(stack, "HasPassedRoles", passed_roles),
     )
 
 

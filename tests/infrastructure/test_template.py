@@ -23,6 +23,7 @@ LARGEST = 1_000_000
 
 KNOWN_VIOLATIONS = {
     "F3033": "it takes AssetBucket's empty default for the bucket's name, though a condition stands before it",
+    "F3031": "it takes MachinePolicies' empty default for a policy's ARN, though a condition stands before it",
     "E1151": "it takes VpcId's empty default for the VPC, though a condition stands before it",
     "AwsSolutions-IAM5": "every wildcard has its reason in test_permissions",
     "AwsSolutions-L1": "the runtime is the one that the dependencies are locked and tried for",

@@ -8,6 +8,7 @@ from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends import (
     async_invocations,
     authorization,
+    change_sets,
     dead_letters,
     deployment,
     history,
@@ -40,6 +41,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         async_invocations,
         dead_letters,
         deployment,
+        change_sets,
         schedules,
         authorization,
     ):

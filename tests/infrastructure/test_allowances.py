@@ -1,0 +1,65 @@
+"""What a person allows at deployment, and that nothing is allowed beyond it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from runctl.model.names import Parameter
+from tests.infrastructure.deployed_template import DeployedTemplate
+from tests.infrastructure.policies import conditions_of, resources_of
+
+LAUNCHER = "FunctionsLaunchMachineRole"
+MACHINE = "MachineRole"
+
+Deploy = Callable[..., DeployedTemplate]
+
+
+def _with(deploy: Deploy, parameter: Parameter, value: str) -> DeployedTemplate:
+    return deploy(**{parameter.value: value})
+
+
+@pytest.mark.parametrize("names", [("data",), ("data", "more"), ("a", "b", "c")], ids=len)
+def test_machines_read_the_named_buckets(deploy: Deploy, template: DeployedTemplate, names: tuple[str, ...]) -> None:
+    arns = [f"arn:aws:s3:::{name}" for name in names]
+
+    given = _with(deploy, Parameter.DATA_BUCKETS, ",".join(arns))
+
+    read = resources_of(given, MACHINE, "s3:GetObject") - resources_of(template, MACHINE, "s3:GetObject")
+    assert read == {f"{arn}/*" for arn in arns}
+    assert resources_of(given, MACHINE, "s3:ListBucket") == set(arns)
+
+
+def test_named_buckets_are_read_and_never_written(deploy: Deploy, template: DeployedTemplate) -> None:
+    given = _with(deploy, Parameter.DATA_BUCKETS, "arn:aws:s3:::data")
+
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert resources_of(given, MACHINE, action) == resources_of(template, MACHINE, action)
+
+
+def test_machines_list_no_bucket_without_being_allowed(template: DeployedTemplate) -> None:
+    assert resources_of(template, MACHINE, "s3:ListBucket") == set()
+
+
+def test_machines_have_the_named_policies(deploy: Deploy) -> None:
+    arns = ["arn:aws:iam::aws:policy/AmazonFSxReadOnlyAccess", "arn:aws:iam::123456789012:policy/data"]
+
+    given = _with(deploy, Parameter.MACHINE_POLICIES, ",".join(arns))
+
+    assert given.of_type("AWS::IAM::Role")[MACHINE]["ManagedPolicyArns"] == arns
+
+
+def test_machines_have_no_managed_policy_by_default(template: DeployedTemplate) -> None:
+    assert "ManagedPolicyArns" not in template.of_type("AWS::IAM::Role")[MACHINE]
+
+
+def test_named_roles_are_passed_to_ec2_only(deploy: Deploy, template: DeployedTemplate) -> None:
+    role = "arn:aws:iam::123456789012:role/gpu"
+
+    given = _with(deploy, Parameter.PASSED_ROLES, role)
+
+    passed = resources_of(given, LAUNCHER, "iam:PassRole") - resources_of(template, LAUNCHER, "iam:PassRole")
+    assert passed == {role}
+    assert (
+        conditions_of(given, LAUNCHER, "iam:PassRole")
+        == [{"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}] * 2
+    )
