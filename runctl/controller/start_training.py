@@ -14,7 +14,7 @@ from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import ConfigurationError, StopRequested
 from runctl.model import keys
-from runctl.model.attempt import Attempt, Wait
+from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import StepState
 from runctl.model.ids import InstanceId, TaskToken
@@ -43,7 +43,8 @@ def start_training(
     """Hand the run over to the machine's agent. The command goes out last, for after it there is no way back.
 
     Raises StopRequested for a run that was asked to stop before, and MachineNotReady when SSM does not know the
-    machine. A repeated invocation replaces token and hand-off and sends no second command.
+    machine. A repeated invocation replaces token and hand-off, from which the agent takes its new token, and sends no
+    second start command; a stop that an earlier one could not pass on is passed on.
     """
     run = load_open_run(runs, state.run_id)
     attempt = load_attempt(runs, run.run_id, state.current_attempt)
@@ -53,7 +54,9 @@ def start_training(
     if run.stop_request is not None and attempt.command_id is None:
         raise StopRequested(sentences.stop_requested(run.stop_request))
     at = now()
-    run = move(runs, run, RunStatus.PREPARING, f"The {sentences.machine(attempt)} prepares code and environment.", at)
+    if FactKind.STARTED not in attempt.facts:
+        preparing = f"The {sentences.machine(attempt)} prepares code and environment."
+        run = move(runs, run, RunStatus.PREPARING, preparing, at)
     points = _resume_points(run, attempt, runs=runs, bucket=bucket)
     bucket.put_job(
         instance_id,
@@ -85,8 +88,9 @@ def start_training(
     runs.store_token(run.run_id, attempt.number, Wait.TRAIN, task_token)
     _look(attempt, instance_id, runs=runs, machines=machines, at=at)
     answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)
-    if not answered and attempt.command_id is None:
-        attempt = _send(attempt, points, runs=runs, commands=commands, at=at)
+    if not answered:
+        if attempt.command_id is None:
+            attempt = _send(attempt, points, runs=runs, commands=commands, at=at)
         answered = _catch_up(attempt, runs=runs, tokens=tokens, commands=commands)
     return {
         "run_id": run.run_id,
