@@ -16,6 +16,7 @@ from botocore.exceptions import (
     HTTPClientError,
     InvalidConfigError,
     InvalidRegionError,
+    LoginError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -66,6 +67,7 @@ _NO_CREDENTIALS: Final = (
     CredentialRetrievalError,
     SSOError,
     TokenRetrievalError,
+    LoginError,  # of `aws login`
 )
 _NO_CONFIGURATION: Final = (NoRegionError, InvalidRegionError, ProfileNotFound, ConfigParseError, InvalidConfigError)
 
