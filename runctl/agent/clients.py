@@ -3,7 +3,7 @@
 botocore's errors do not leave this module: what may work later is an OSError.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,8 +90,13 @@ class EventBridgeBus:
 class TaskHeartbeats:
     """`states:SendTaskHeartbeat`, the only call of Step Functions that the machine may make."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, read_token: Callable[[], str | None]) -> None:
         self._client = client
+        self._read_token = read_token
+
+    def newest_token(self) -> str | None:
+        """Read the hand-off's token; None when the hand-off is for another attempt."""
+        return self._read_token()
 
     def send(self, token: str) -> None:
         """Send one. Raises DeadTokenError when nobody waits for the token any more, else OSError."""

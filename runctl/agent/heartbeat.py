@@ -17,17 +17,22 @@ class Heartbeats(Protocol):
         """Send one heartbeat."""
         ...
 
+    def newest_token(self) -> str | None:
+        """Read the token that the hand-off holds now; None when it holds none for this attempt."""
+        ...
+
 
 class Heartbeat:
     """Sends heartbeats and remembers the last time that the controller was there.
 
     A dead token is normal (a warned machine's replacement has taken over, or the run ends) and never a reason to stop;
-    but it is no contact either, so a machine that nobody owns any more stops when `dead_man_s` has passed.
+    but it is no contact either, so a machine that nobody owns any more stops when `dead_man_s` has passed. A state that
+    Step Functions tries again waits with another token: the controller writes it to the hand-off, and it is read there.
     """
 
     def __init__(self, heartbeats: Heartbeats, token: str, interval_s: float, clock: Clock, say: Say) -> None:
         self._heartbeats = heartbeats
-        self._token = token
+        self._token: str = token
         self._interval_s = interval_s
         self._clock = clock
         self._say = say
@@ -43,10 +48,12 @@ class Heartbeat:
     def step(self) -> None:
         """Send one when it is due."""
         now = self._clock.monotonic()
-        if self._dead or now < self._due_at:
+        if now < self._due_at:
             return
         self._due_at = now + self._interval_s
         try:
+            if self._dead and not self._take_newest_token():
+                return
             self._heartbeats.send(self._token)
         except DeadTokenError as error:
             self._dead = True
@@ -58,3 +65,12 @@ class Heartbeat:
         else:
             self._failing = False
             self.note_contact()
+
+    def _take_newest_token(self) -> bool:
+        token = self._heartbeats.newest_token()
+        if token is None or token == self._token:
+            return False
+        self._say("the controller waits for this attempt with another token")
+        self._token = token
+        self._dead = False
+        return True

@@ -66,7 +66,9 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         metadata=metadata,
         store=S3ObjectStore(aws.client("s3"), job.bucket),
         bus=EventBridgeBus(aws.client("events"), job.bus_name),
-        heartbeats=TaskHeartbeats(aws.client("stepfunctions")),
+        heartbeats=TaskHeartbeats(
+            aws.client("stepfunctions"), lambda: _newest_token(record, job.instance_id, run_id, attempt)
+        ),
         stream=LogStream(aws.client("logs"), job.log_group, job.log_stream),
         links=HttpLinks(),
         power=MachinePower(),
@@ -86,3 +88,10 @@ def _read_own_job(record: MachineRecord, instance_id: str, run_id: str, attempt:
     if (job.run_id, job.attempt, job.instance_id) != (run_id, attempt, instance_id):
         raise JobError(f"the hand-off is for attempt {job.attempt} of {job.run_id} on {job.instance_id}")
     return job
+
+
+def _newest_token(record: MachineRecord, instance_id: str, run_id: str, attempt: int) -> str | None:
+    try:
+        return _read_own_job(record, instance_id, run_id, attempt).task_token
+    except JobError:
+        return None

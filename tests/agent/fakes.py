@@ -98,16 +98,21 @@ class FakeBus:
 
 
 class FakeHeartbeats:
-    """Counts heartbeats; can be dead or out of reach."""
+    """Counts heartbeats; can be dead or out of reach. `living` is the one token that is waited for, if not all are."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.is_dead = False
         self.fails = False
+        self.living: str | None = None
+        self.handed_off: str | None = "token"
+
+    def newest_token(self) -> str | None:
+        return self.handed_off
 
     def send(self, token: str) -> None:
         self.sent += 1
-        if self.is_dead:
+        if self.is_dead or self.living not in (None, token):
             raise DeadTokenError("TaskTimedOut")
         if self.fails:
             raise OSError("Step Functions cannot be reached")

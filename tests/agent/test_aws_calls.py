@@ -145,7 +145,7 @@ def test_token_that_nobody_waits_for_is_dead(aws: Aws, code: str) -> None:
         stub.add_client_error("send_task_heartbeat", code)
 
         with pytest.raises(DeadTokenError):
-            TaskHeartbeats(client).send("token")
+            TaskHeartbeats(client, lambda: None).send("token")
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
@@ -155,7 +155,7 @@ def test_other_refusals_of_a_heartbeat_are_no_dead_token(aws: Aws, code: str) ->
         stub.add_client_error("send_task_heartbeat", code)
 
         with pytest.raises(AwsRefused):
-            TaskHeartbeats(client).send("token")
+            TaskHeartbeats(client, lambda: None).send("token")
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

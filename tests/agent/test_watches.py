@@ -56,6 +56,37 @@ def test_dead_token_is_said_once_and_is_neither_contact_nor_asked_again() -> Non
     assert len(beating.say.lines) == 1
 
 
+def test_the_token_of_a_state_that_was_tried_again_is_taken_from_the_hand_off() -> None:
+    beating = Beating()
+    beating.live(1)
+    beating.heartbeats.living = "token-2"
+    beating.live(120)
+    beating.heartbeats.handed_off = "token-2"
+
+    beating.live(60)
+
+    assert beating.silence_s() < 60.0
+    assert len(beating.say.lines) == 2
+
+
+def test_a_hand_off_that_is_out_of_reach_is_read_again() -> None:
+    beating = Beating()
+    beating.heartbeats.living = "token-2"
+    beating.live(60)
+    read = beating.heartbeats.newest_token
+
+    def out_of_reach() -> str | None:
+        raise OSError("the bucket cannot be reached")
+
+    beating.heartbeats.newest_token = out_of_reach
+    beating.live(60)
+    beating.heartbeats.newest_token = read
+    beating.heartbeats.handed_off = "token-2"
+    beating.live(60)
+
+    assert beating.silence_s() == 60.0
+
+
 def test_controller_out_of_reach_is_silent_until_a_heartbeat_gets_through() -> None:
     beating = Beating()
     beating.heartbeats.fails = True
