@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from runctl.controller.answers import is_current
-from runctl.controller.conclusion import Concluding
+from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.evidence import record_end
 from runctl.controller.loading import load_attempt, load_run
 from runctl.controller.moves import move
@@ -70,10 +70,15 @@ def observe_agent(
     if speaker is None:
         metrics.put(Metric.UNVERIFIED_EVENTS, 1)
         return {"outcome": "unverified"}
-    _observe(seen, *speaker, runs=runs, commands=commands, at=now())
+    run, attempt = speaker
+    _observe(seen, run, attempt, runs=runs, commands=commands, at=now())
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
     outcome = "nothing"
-    if said.kind in (AgentEventKind.MACHINE_READY, AgentEventKind.TRAINING_ENDED):
+    if said.kind is AgentEventKind.MACHINE_READY and run.status.is_terminal:
+        # Launched for a run that ended meanwhile, and not visible when its machines were ended.
+        conclude(said.run_id, ports)
+        outcome = "ended"
+    elif said.kind in (AgentEventKind.MACHINE_READY, AgentEventKind.TRAINING_ENDED):
         outcome = react(said.run_id, said.attempt, tokens=tokens, ports=ports)
     return {"run_id": said.run_id, "attempt": said.attempt, "kind": said.kind.value, "outcome": outcome}
 

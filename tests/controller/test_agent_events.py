@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
+from runctl.errors import AwsUnavailable
 from runctl.model.agent_event import AgentEventKind, sign
 from runctl.model.attempt import FactKind
+from runctl.model.decision import StepState
 from runctl.model.names import Metric, State
-from runctl.model.service_events import BusEvent
+from runctl.model.service_events import BusEvent, ExecutionStatus
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import boot, to_preparing, to_training, to_wait_for_ssm
+from tests.controller.stages import boot, start, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, make_detail, make_end
+from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
 
 
@@ -141,6 +144,36 @@ def test_a_machine_faster_than_the_launchs_answer_may_say_it_again() -> None:
 
 
 # -- started, progress, checkpoints ------------------------------------------------------------------------------
+
+
+def test_a_machine_that_announces_itself_to_a_run_that_has_ended_is_ended() -> None:
+    """The execution was stopped in the middle of the launch, whose answer was lost: nothing names the machine."""
+    world = World()
+    execution = start(world)
+
+    def stop_the_execution() -> None:
+        execution.abort()
+        world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+
+    world.machines.during_create_fleet = stop_the_execution
+    world.machines.loses_answer = True
+    with pytest.raises(AwsUnavailable):
+        world.launch_machine(begun(execution))
+    (leaked,) = world.machines.alive
+
+    event = world.says_ready()
+    answer = world.observe_agent(BusEvent(time=event.time, detail={**event.detail, "instance_id": leaked}))
+
+    assert answer["outcome"] == "ended"
+    assert world.machines.alive == []
+    assert world.run().status is RunStatus.CANCELLED
+
+
+def begun(execution: Execution) -> StepState:
+    """The data of `Launch machine`; the run was admitted."""
+    state = StepState.model_validate(execution.data)
+    execution.world.admit_run(state)
+    return state
 
 
 def test_a_start_makes_the_run_run_and_keeps_what_it_resumed_from() -> None:
