@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from benchmarks.bench_cloud import PROJECT, BenchCloud
+from benchmarks.bench_cloud import REPOSITORY, BenchCloud
 from runctl.model.names import Function
 from tests.demo.command_line import CommandFailed
 
 WARM_LIMIT_S: Final = 5.0
 COLD_LIMIT_S: Final = 12.0
 MEMORY_LIMIT_MIB: Final = 300.0
+FOLDER: Final = REPOSITORY / ".runctl" / "bench"
 IDLE_S: Final = 120.0
 SCHEDULED: Final = (Function.WATCH_COSTS.value, Function.REAP_MACHINES.value)
 """Functions that run by the clock, whatever trains."""
@@ -114,13 +115,13 @@ def main() -> int:
     names = parser.parse_args().names or list(BENCHMARKS)
     if strange := [name for name in names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {strange[0]}; there are {', '.join(BENCHMARKS)}")
-    cloud = BenchCloud()
+    cloud = BenchCloud(FOLDER / "figures")  # of its own: another benchmark may run meanwhile
     reached = True
     try:
         for name in names:
             print(f"{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", flush=True)
             figures, holds = BENCHMARKS[name](cloud)
-            (PROJECT.parent / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+            (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
             print("reached\n" if holds else "NOT reached\n", flush=True)
             reached &= holds
     except CommandFailed as error:
