@@ -105,7 +105,8 @@ def _override(pool: Pool, place: int, image_id: str, spot: bool) -> dict[str, An
         "SubnetId": pool.subnet.subnet_id,
         "ImageId": image_id,
     }
-    return override if spot else {**override, "Priority": float(place)}
+    # Whole numbers from 0, the first choice first (EC2 API Reference, FleetLaunchTemplateOverridesRequest).
+    return override if spot else {**override, "Priority": place}
 
 
 def _tags(run: Run, number: AttemptNumber) -> dict[str, str]:

@@ -103,6 +103,15 @@ def test_on_demand_is_asked_for_in_the_order_of_the_spec() -> None:
     assert asked["TargetCapacitySpecification"]["DefaultTargetCapacityType"] == "on-demand"
 
 
+def test_a_request_reads_the_same_after_it_was_stored() -> None:
+    """DynamoDB gives 0.0 back as 0, and EC2 is sent a number's text: a replay under a token may not differ by it."""
+    asked = request(PurchaseOption.ON_DEMAND)
+
+    priorities = [str(o["Priority"]) for o in asked["LaunchTemplateConfigs"][0]["Overrides"]]
+
+    assert priorities == ["0", "1", "2", "3"]
+
+
 def test_the_instance_is_tagged_in_the_launching_call() -> None:
     specifications = {s["ResourceType"]: s["Tags"] for s in request()["TagSpecifications"]}
 
