@@ -1,32 +1,16 @@
-"""Makes the Python that the training runs on: the project's requirements through uv, or the machine's own Python."""
+"""Makes the Python that the training runs on: the packages that the project names, through uv, or the machine's own."""
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from runctl.agent.packages import Packages, PackagesKind
 from runctl.agent.run_log import RunLog
-from runctl.agent.setup_error import SetupCancelledError, SetupError
-
-REQUIREMENTS = "requirements.txt"
-LOOK_S = 0.1
+from runctl.agent.setup_command import run_setup_command
 
 _OURS = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "PYTHONSTARTUP"})
-
-
-def find_requirements(project: Path, script: str) -> Path | None:
-    """Find the nearest requirements.txt, from the script's folder up to the project's root."""
-    folder = (project / script).parent
-    while True:
-        if (folder / REQUIREMENTS).is_file():
-            return folder / REQUIREMENTS
-        if folder == project or project not in folder.parents:
-            return None
-        folder = folder.parent
 
 
 def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -38,6 +22,12 @@ def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {"HOME": str(Path.home())} | passed_on
 
 
+def with_path_before(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The environment with a folder before all others where commands are looked for."""
+    path = os.pathsep.join([str(folder), environment.get("PATH", os.defpath)])
+    return {**environment, "PATH": path}
+
+
 class PythonEnvironment:
     """Makes one virtual environment; what the tools say stands in the training's log."""
 
@@ -47,51 +37,73 @@ class PythonEnvironment:
         self._log = log
         self._cancelled = cancelled
 
-    def prepare(self, requirements: Path | None) -> Path:
-        """Answer the Python to run. Raises SetupError, or SetupCancelledError when somebody asked for the end."""
-        if requirements is None:
+    def prepare(self, packages: Packages | None, *, with_pip: bool = False) -> Path:
+        """Answer the Python to run; `with_pip`: `pip` installs into the environment, which is then always one of its
+        own. Raises SetupError, or SetupCancelledError when somebody asked for the end.
+        """
+        if packages is None and not with_pip:
             return Path(sys.executable)
-        uv = self._uv()
         python = self._target / "bin" / "python"
-        self._log.say(f"installing {requirements.name}")
-        self._run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(self._target)])
-        self._run(
-            [uv, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(requirements)],
-            working_directory=requirements.parent,
-        )
+        if packages is None:
+            # The machine's own packages are seen, as they are without a set-up; Python brings pip along.
+            self._run("making a virtual environment", sys.executable, "-m", "venv", "--system-site-packages", self._at)
+            return python
+        self._log.say(f"installing {packages.file.name}" + _how(packages))
+        self._install(packages, python)
+        if with_pip:
+            self._uv("pip", "install", "--python", str(python), "pip")
         return python
 
-    def _uv(self) -> str:
+    @property
+    def _at(self) -> str:
+        return str(self._target)
+
+    def _install(self, packages: Packages, python: Path) -> None:
+        folder = packages.file.parent
+        match packages.kind:
+            case PackagesKind.REQUIREMENTS:
+                self._uv("venv", "--no-project", "--python", sys.executable, self._at)
+                requirements = ("--requirement", str(packages.file))
+                self._uv("pip", "install", "--python", str(python), *requirements, folder=folder)
+            case PackagesKind.SCRIPT:
+                self._uv("sync", "--active", "--script", str(packages.file), folder=folder)
+            case PackagesKind.LOCKED_PROJECT:
+                self._uv("sync", "--frozen", folder=folder)
+            case PackagesKind.PROJECT:
+                self._uv("sync", folder=folder)
+
+    def _uv(self, *arguments: str, folder: Path | None = None) -> None:
+        """Run uv. It takes the agent's Python where the project allows, or brings the one that the project wants."""
+        environment = with_path_before(machine_environment(os.environ), Path(sys.executable).parent)
+        environment |= {"VIRTUAL_ENV": self._at, "UV_PROJECT_ENVIRONMENT": self._at}
+        verb, *rest = arguments
+        self._run_in(folder, environment, f"uv {verb}", [self._uv_program(), verb, "--quiet", *rest])
+
+    def _uv_program(self) -> str:
         found = shutil.which("uv")
         if found is not None:
             return found
         installed = self._tools / "bin" / "uv"
         if not installed.exists():
             self._log.say("installing uv")
-            self._run([sys.executable, "-m", "venv", str(self._tools)])
-            self._run([str(self._tools / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
+            self._run("making a virtual environment", sys.executable, "-m", "venv", str(self._tools))
+            self._run("pip install uv", str(self._tools / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv")
         return str(installed)
 
-    def _run(self, command: Sequence[str], working_directory: Path | None = None) -> None:
-        with self._log.open() as out:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=working_directory,
-                env=machine_environment(os.environ),
-                start_new_session=True,
-            )
-        while True:
-            try:
-                code = process.wait(LOOK_S)
-                break
-            except subprocess.TimeoutExpired:
-                if self._cancelled():
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-                    raise SetupCancelledError from None
-        if code != 0:
-            raise SetupError(f"{' '.join(map(str, command[:3]))} ended with exit code {code}")
+    def _run(self, name: str, *command: str) -> None:
+        self._run_in(None, machine_environment(os.environ), name, command)
+
+    def _run_in(self, folder: Path | None, environment: Mapping[str, str], name: str, command: Sequence[str]) -> None:
+        run_setup_command(
+            command, name=name, log=self._log, cancelled=self._cancelled, environment=environment, folder=folder
+        )
+
+
+def _how(packages: Packages) -> str:
+    match packages.kind:
+        case PackagesKind.LOCKED_PROJECT:
+            return " as locked in uv.lock"
+        case PackagesKind.SCRIPT:
+            return "'s own header of packages"
+        case _:
+            return ""

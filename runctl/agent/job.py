@@ -58,6 +58,7 @@ class Job:
     script: str
     args: tuple[str, ...]
     environment: dict[str, str]
+    setup: str
     resume_points: tuple[ResumePoint, ...]
     keep_checkpoints: int
     verify_checkpoints: bool
@@ -89,6 +90,7 @@ def read_job(text: str | bytes) -> Job:
             script=document["script"],
             args=tuple(document.get("args", ())),
             environment=dict(document.get("environment", {})),
+            setup=document.get("setup", ""),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),
             verify_checkpoints=bool(document.get("verify_checkpoints", False)),

@@ -77,7 +77,7 @@ class AttemptFolder:
 
     @property
     def environment(self) -> Path:
-        """The virtual environment, when the project has a requirements.txt."""
+        """The virtual environment, when the project names packages or there is a set-up command."""
         return self.path / "environment"
 
     @property

@@ -1,17 +1,20 @@
 """Makes a training ready: code, environment, checkpoint to resume from, and the variables it is promised."""
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runctl.agent.environment import PythonEnvironment, find_requirements, machine_environment
+from runctl.agent.environment import PythonEnvironment, machine_environment, with_path_before
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.object_store import ObjectStore
+from runctl.agent.packages import find_packages
 from runctl.agent.project_code import fetch_code
 from runctl.agent.resume import CheckpointFetcher, Links, Resumed
 from runctl.agent.run_log import RunLog
+from runctl.agent.setup_command import run_setup_command
 from runctl.agent.setup_error import SetupError
 
 
@@ -38,14 +41,28 @@ def prepare(
     script = folder.code / job.script
     if not script.is_file():
         raise SetupError(f"the project's code has no {job.script}")
+    packages = find_packages(folder.code, job.script)
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
-    python = environment.prepare(find_requirements(folder.code, job.script))
+    python = environment.prepare(packages, with_pip=bool(job.setup))
+    command = training_command(python, script, job)
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(job.resume_points)
-    return Prepared(
-        command=training_command(python, script, job),
-        environment=training_environment(os.environ, python, job, folder, resumed),
-        resumed=resumed,
-    )
+    variables = training_environment(os.environ, python, job, folder, resumed)
+    if job.setup:
+        log.say("running the set-up command")
+        run_setup_command(
+            (_shell(), "-c", job.setup),
+            name="the set-up command",
+            log=log,
+            cancelled=cancelled,
+            environment=variables,
+            folder=folder.code,
+        )
+    return Prepared(command, variables, resumed)
+
+
+def _shell() -> str:
+    """The shell that people type commands into, where there is one: `source` and `[[` are its own."""
+    return shutil.which("bash") or "/bin/sh"
 
 
 def training_command(python: Path, script: Path, job: Job) -> tuple[str, ...]:
@@ -66,7 +83,7 @@ def training_environment(
     environment.setdefault("AWS_DEFAULT_REGION", job.region)
     if python.is_relative_to(folder.environment):
         environment["VIRTUAL_ENV"] = str(folder.environment)
-        environment["PATH"] = os.pathsep.join([str(python.parent), environment.get("PATH", os.defpath)])
+        environment = with_path_before(environment, python.parent)
     environment.update(job.environment)
     environment.update(
         {

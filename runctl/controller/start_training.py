@@ -76,6 +76,7 @@ def start_training(
             script=run.spec.script,
             args=run.spec.args,
             environment=run.spec.environment,
+            setup=run.spec.setup,
             resume_points=points,
             keep_checkpoints=run.spec.keep_checkpoints,
             verify_checkpoints=run.spec.verify_checkpoints,

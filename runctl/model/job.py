@@ -48,6 +48,7 @@ class AgentJob(WireModel):
     script: str
     args: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    setup: str = ""
     resume_points: tuple[ResumePoint, ...] = ()
     """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3

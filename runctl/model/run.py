@@ -37,6 +37,8 @@ class RunRequest(Model):
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
     environment: dict[str, str] = {}
     """Environment variables of the training. Never logged."""
+    setup: Annotated[str, Field(max_length=4_096)] = ""
+    """A shell command that runs in the project before the training; empty: none."""
     max_runtime_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = int(timing.MAX_RUNTIME.total_seconds())
     max_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
     capacity_timeout_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = int(timing.CAPACITY_TIMEOUT.total_seconds())

@@ -5,15 +5,18 @@ import os
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runctl.agent.environment import PythonEnvironment, find_requirements
+from runctl.agent.environment import PythonEnvironment
 from runctl.agent.job import CodeRef, LinkedFile, ResumePoint
 from runctl.agent.layout import AttemptFolder
-from runctl.agent.preparation import training_command, training_environment
+from runctl.agent.packages import Packages, PackagesKind, find_packages
+from runctl.agent.preparation import Prepared, prepare, training_command, training_environment
 from runctl.agent.project_code import fetch_code, unpack
 from runctl.agent.resume import CheckpointFetcher, Resumed
 from runctl.agent.run_log import RunLog
@@ -117,24 +120,81 @@ def test_damaged_archive_is_a_setup_error(tmp_path: Path) -> None:
         unpack(tmp_path / "code.tar.gz", tmp_path / "code")
 
 
+_DEPENDENCIES = '[project]\nname = "kites"\nversion = "1"\ndependencies = []\n'
+_NAME_ONLY = '[project]\nname = "kites"\nversion = "1"\n'
+_TOOLS_ONLY = "[tool.ruff]\nline-length = 100\n"
+_DYNAMIC = '[project]\nname = "kites"\ndynamic = ["version", "dependencies"]\n'
+_WORKSPACE = '[project]\nname = "all"\nversion = "1"\n[tool.uv.workspace]\nmembers = ["a"]\n'
+_HEADER = '# /// script\n# dependencies = ["numpy"]\n# ///\nprint(1)\n'
+
+
 @pytest.mark.parametrize(
-    ("there", "found"),
+    ("there", "kind", "found"),
     [
-        (["requirements.txt"], "requirements.txt"),
-        (["requirements.txt", "a/requirements.txt"], "a/requirements.txt"),
-        (["a/b/requirements.txt", "requirements.txt"], "a/b/requirements.txt"),
-        (["c/requirements.txt"], None),
-        ([], None),
+        ({"requirements.txt": ""}, PackagesKind.REQUIREMENTS, "requirements.txt"),
+        ({"requirements.txt": "", "a/requirements.txt": ""}, PackagesKind.REQUIREMENTS, "a/requirements.txt"),
+        ({"a/b/requirements.txt": "", "requirements.txt": ""}, PackagesKind.REQUIREMENTS, "a/b/requirements.txt"),
+        ({"pyproject.toml": _DEPENDENCIES, "uv.lock": ""}, PackagesKind.LOCKED_PROJECT, "pyproject.toml"),
+        ({"pyproject.toml": _DEPENDENCIES}, PackagesKind.PROJECT, "pyproject.toml"),
+        ({"pyproject.toml": _DEPENDENCIES, "requirements.txt": ""}, PackagesKind.PROJECT, "pyproject.toml"),
+        ({"pyproject.toml": _DYNAMIC, "requirements.txt": ""}, PackagesKind.PROJECT, "pyproject.toml"),
+        ({"pyproject.toml": _DEPENDENCIES, "a/requirements.txt": ""}, PackagesKind.REQUIREMENTS, "a/requirements.txt"),
+        ({"pyproject.toml": _NAME_ONLY, "requirements.txt": ""}, PackagesKind.REQUIREMENTS, "requirements.txt"),
+        ({"pyproject.toml": _NAME_ONLY}, PackagesKind.PROJECT, "pyproject.toml"),
+        ({"a/pyproject.toml": _TOOLS_ONLY, "requirements.txt": ""}, PackagesKind.REQUIREMENTS, "requirements.txt"),
+        (
+            {"pyproject.toml": _WORKSPACE, "uv.lock": "", "a/pyproject.toml": _DEPENDENCIES},
+            PackagesKind.LOCKED_PROJECT,
+            "a/pyproject.toml",
+        ),
+        (
+            {"pyproject.toml": _NAME_ONLY, "uv.lock": "", "a/pyproject.toml": _DEPENDENCIES},
+            PackagesKind.PROJECT,
+            "a/pyproject.toml",
+        ),
+        ({"a/b/train.py": _HEADER}, PackagesKind.SCRIPT, "a/b/train.py"),
+        ({"a/b/train.py": _HEADER, "requirements.txt": ""}, PackagesKind.REQUIREMENTS, "requirements.txt"),
     ],
 )
-def test_nearest_requirements_are_taken(tmp_path: Path, there: list[str], found: str | None) -> None:
-    for name in there:
+def test_nearest_file_that_names_packages_is_taken(
+    tmp_path: Path, there: dict[str, str], kind: PackagesKind, found: str
+) -> None:
+    for name, text in there.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text(text)
 
-    nearest = find_requirements(tmp_path, "a/b/train.py")
+    assert find_packages(tmp_path, "a/b/train.py") == Packages(kind, tmp_path / found)
 
-    assert nearest == (tmp_path / found if found else None)
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {},
+        {"c/requirements.txt": ""},
+        {"pyproject.toml": _TOOLS_ONLY},
+        {"a/b/train.py": "print(1)\n"},
+        {"a/b/train.py": '# /// script\n# dependencies = []\nprint("never closed")\n'},
+        {"a/b/train.py": "# /// other\n# dependencies = []\n# ///\n"},
+    ],
+)
+def test_project_may_name_no_packages(tmp_path: Path, there: dict[str, str]) -> None:
+    for name, text in there.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert find_packages(tmp_path, "a/b/train.py") is None
+
+
+def test_pyproject_that_cannot_be_read_is_a_setup_error(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+
+    with pytest.raises(SetupError, match="cannot be read"):
+        find_packages(tmp_path, "train.py")
+
+
+def _requirements(tmp_path: Path) -> Packages:
+    (tmp_path / "requirements.txt").touch()
+    return Packages(PackagesKind.REQUIREMENTS, tmp_path / "requirements.txt")
 
 
 def _environment(
@@ -157,14 +217,62 @@ def test_without_requirements_the_machines_python_is_used(tmp_path: Path, monkey
 
 def test_requirements_are_installed_with_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = _environment(tmp_path, 'echo "uv $*"', monkeypatch, threading.Event())
-    (tmp_path / "requirements.txt").touch()
 
-    python = environment.prepare(tmp_path / "requirements.txt")
+    python = environment.prepare(_requirements(tmp_path))
 
     said = (tmp_path / "training.log").read_text()
     assert python == tmp_path / "environment" / "bin" / "python"
     assert f"uv venv --quiet --no-project --python {sys.executable}" in said
     assert f"--requirement {tmp_path / 'requirements.txt'}" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "command"),
+    [
+        (PackagesKind.LOCKED_PROJECT, "pyproject.toml", "uv sync --quiet --frozen in @HERE@ to @ENV@"),
+        (PackagesKind.PROJECT, "pyproject.toml", "uv sync --quiet in @HERE@ to @ENV@"),
+        (
+            PackagesKind.SCRIPT,
+            "train.py",
+            "uv sync --quiet --active --script @HERE@/train.py in @HERE@ to @ENV@",
+        ),
+    ],
+)
+def test_projects_and_scripts_are_synced_with_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: PackagesKind, file: str, command: str
+) -> None:
+    environment = _environment(
+        tmp_path,
+        'echo "uv $* in $PWD to $UV_PROJECT_ENVIRONMENT$([ $VIRTUAL_ENV = $UV_PROJECT_ENVIRONMENT ] || echo ?)"',
+        monkeypatch,
+        threading.Event(),
+    )
+    (tmp_path / file).touch()
+
+    python = environment.prepare(Packages(kind, tmp_path / file))
+
+    expected = command.replace("@HERE@", str(tmp_path)).replace("@ENV@", str(tmp_path / "environment"))
+    assert python == tmp_path / "environment" / "bin" / "python"
+    assert expected in (tmp_path / "training.log").read_text().splitlines()
+
+
+def test_set_up_command_finds_pip_beside_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = _environment(tmp_path, 'echo "uv $*"', monkeypatch, threading.Event())
+
+    python = environment.prepare(_requirements(tmp_path), with_pip=True)
+
+    assert f"uv pip --quiet install --python {python} pip" in (tmp_path / "training.log").read_text()
+
+
+def test_set_up_command_never_installs_into_the_machines_own_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = _environment(tmp_path, "exit 1", monkeypatch, threading.Event())
+
+    python = environment.prepare(None, with_pip=True)
+
+    assert python == tmp_path / "environment" / "bin" / "python"
+    assert (tmp_path / "environment" / "bin" / "pip").exists()
 
 
 def test_requirements_that_cannot_be_installed_are_a_setup_error(
@@ -173,7 +281,7 @@ def test_requirements_that_cannot_be_installed_are_a_setup_error(
     environment = _environment(tmp_path, 'echo "no such package"; exit 2', monkeypatch, threading.Event())
 
     with pytest.raises(SetupError, match="exit code 2"):
-        environment.prepare(tmp_path / "requirements.txt")
+        environment.prepare(_requirements(tmp_path))
 
     assert "no such package" in (tmp_path / "training.log").read_text()
 
@@ -184,7 +292,7 @@ def test_installation_is_ended_when_asked(tmp_path: Path, monkeypatch: pytest.Mo
     environment = _environment(tmp_path, f'echo $$ > "{tmp_path}/pid"; sleep 60', monkeypatch, cancelled)
 
     with pytest.raises(SetupCancelledError):
-        environment.prepare(tmp_path / "requirements.txt")
+        environment.prepare(_requirements(tmp_path))
 
 
 def _point(name: str, **contents: bytes) -> tuple[ResumePoint, dict[str, bytes]]:
@@ -313,3 +421,38 @@ def test_other_scripts_run_by_themselves_and_must_be_executable(tmp_path: Path) 
     script.chmod(0o755)
 
     assert training_command(Path("/py"), script, asked) == (str(script), "x")
+
+
+def _prepare(tmp_path: Path, files: dict[str, str], cancelled: Callable[[], bool] = _never, **fields: Any) -> Prepared:
+    code = archive(files)
+    asked = job(code, **fields)
+    store = MemoryStore()
+    store.objects[asked.code.key] = code
+    folder = AttemptFolder(tmp_path / "attempt")
+    folder.create()
+    log = RunLog(tmp_path / "training.log")
+    return prepare(asked, folder, tmp_path / "tools", store, FakeLinks({}), log, cancelled)
+
+
+def test_set_up_command_runs_in_the_project_with_the_trainings_own_variables(tmp_path: Path) -> None:
+    setup = 'cat data.txt > made.txt; echo "$RUNCTL_RUN_ID $SEED $(command -v python)" >> made.txt'
+
+    prepared = _prepare(tmp_path, {"train.py": "", "data.txt": "x\n"}, setup=setup, environment={"SEED": "7"})
+
+    code, environment = tmp_path / "attempt" / "code", tmp_path / "attempt" / "environment"
+    assert (code / "made.txt").read_text() == f"x\n{job().run_id} 7 {environment}/bin/python\n"
+    assert prepared.command == (f"{environment}/bin/python", "train.py")
+
+
+def test_set_up_command_that_fails_says_how_and_leaves_its_own_last_words(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="the set-up command ended with exit code 4"):
+        _prepare(tmp_path, {"train.py": ""}, setup="echo 'no such dataset' >&2; exit 4")
+
+    assert RunLog(tmp_path / "training.log").last_lines() == ("no such dataset",)
+
+
+def test_set_up_command_is_ended_when_asked(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
+    with pytest.raises(SetupCancelledError):
+        _prepare(tmp_path, {"train.py": ""}, begun.exists, setup=f"touch '{begun}'; sleep 60")
