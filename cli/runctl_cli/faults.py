@@ -17,9 +17,16 @@ class Interrupted(RunctlError):
 
 
 class Declined(RunctlError):
-    """The question before a launch was answered with no, or could not be asked."""
+    """A question before something is made or deleted was answered with no, or could not be asked."""
 
     code = "declined"
+    exit_code = 2
+
+
+class StillRunning(RunctlError):
+    """The stack is not deleted while runs or machines are there."""
+
+    code = "still_running"
     exit_code = 2
 
 

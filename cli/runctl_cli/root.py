@@ -149,12 +149,14 @@ class LazyGroup(click.Group):
 VERBS: Mapping[str, VerbEntry] = {
     "init": VerbEntry("runctl_cli.commands.init:init", "Write .runctl.toml with every setting and its default."),
     "local": VerbEntry("runctl_cli.commands.local:local", "The cloud on this machine: up, down, faults."),
+    "deploy": VerbEntry("runctl_cli.commands.deploy:deploy", "Create or update the stack in an AWS account."),
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
+    "destroy": VerbEntry("runctl_cli.commands.destroy:destroy", "Delete the stack; what was trained is kept."),
 }
 
 root = LazyGroup(

@@ -1,13 +1,18 @@
 """What the commands reach: the client of a deployment and the cloud on this machine, built when first asked for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from runctl.aws.change_sets import Stack, StackEvent
+    from runctl.aws.identity import Identity
     from runctl.client.client import Plan, PreparedProject
+    from runctl.client.clients import Clients
+    from runctl.client.deploying import Choices, DeploymentPlan, Site
+    from runctl.client.destroying import Inventory, Remains
     from runctl.client.following import LogEntry
     from runctl.client.place import Place
     from runctl.local.cloud import CloudStatus
@@ -110,6 +115,54 @@ class LocalCloudPort(Protocol):
         ...
 
 
+class DeployingPort(Protocol):
+    """`runctl.client.deploying.Deploying`, as the commands use it."""
+
+    @property
+    def template(self) -> "Mapping[str, Any]":
+        """What is deployed."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """The Region that is deployed to."""
+        ...
+
+    def identity(self) -> "Identity":
+        """Say which account is deployed to."""
+        ...
+
+    def plan(self, choices: "Choices") -> "DeploymentPlan":
+        """Upload the archives and let CloudFormation say what would change."""
+        ...
+
+    def discard(self, plan: "DeploymentPlan") -> None:
+        """Leave everything as it was before the plan."""
+        ...
+
+    def apply(self, plan: "DeploymentPlan", on_event: "Callable[[StackEvent], None]" = ...) -> "Stack":
+        """Carry the plan out and answer the stack."""
+        ...
+
+
+class DestroyingPort(Protocol):
+    """`runctl.client.destroying.Destroying`, as the commands use it."""
+
+    def inventory(self) -> "Inventory":
+        """Look at the stack, its open runs and its machines."""
+        ...
+
+    def end_runs(self, inventory: "Inventory") -> "Inventory":
+        """Ask open runs to save and end, wait for them, terminate the other machines."""
+        ...
+
+    def destroy(
+        self, inventory: "Inventory", *, empties_bucket: bool, on_event: "Callable[[StackEvent], None]" = ...
+    ) -> "Remains":
+        """Lift the protection and delete the stack."""
+        ...
+
+
 class Wiring:
     """Builds the real ones. Tests hand the commands another."""
 
@@ -137,3 +190,38 @@ class Wiring:
                 hint="Install it with: pip install 'runctl[local]'",
             ) from error
         return LocalCloud(configuration.local_dir.absolute())
+
+    def deploying(self, configuration: "Configuration", say: Callable[[str], None]) -> DeployingPort:
+        """Make what deploys the assembly to the target. Raises CredentialsError, AssemblyMissing, …"""
+        from runctl.assembly import load_assembly
+        from runctl.client.deploying import Deploying
+        from runctl_cli.settings import Target
+
+        clients, site = self._target(configuration)
+        assembly = load_assembly()
+        if configuration.settings.target is Target.LOCAL:
+            from runctl.local.functions_archive import default_cache, for_this_machine
+
+            assembly = for_this_machine(assembly, default_cache(), say)
+        return Deploying(clients, assembly, site, say=say)
+
+    def destroying(self, configuration: "Configuration", say: Callable[[str], None]) -> DestroyingPort:
+        """Make what takes the target's stack down. Raises CredentialsError, …"""
+        from runctl.client.destroying import Destroying
+
+        clients, site = self._target(configuration)
+        return Destroying(clients, site, say=say)
+
+    def _target(self, configuration: "Configuration") -> "tuple[Clients, Site]":
+        """Reach the target, whether something is deployed there or not."""
+        from runctl.client.clients import find_clients
+        from runctl.client.deploying import Site
+        from runctl_cli.settings import Target
+
+        settings = configuration.settings
+        if settings.target is Target.AWS:
+            return find_clients(profile=settings.aws.profile, region=settings.aws.region), Site()
+        environment = self.local_cloud(configuration).environment()
+        from runctl.local.deployer import ASSET_BUCKET, PARAMETERS
+
+        return find_clients(environment=environment), Site(ASSET_BUCKET, PARAMETERS)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from runctl.assembly import Assembly
 from runctl.aws.asset_bucket import AssetBucket, asset_bucket_name
@@ -83,18 +83,18 @@ class Deploying:
         self._change_sets = ChangeSets(clients.get("cloudformation"))
 
     @property
-    def assembly(self) -> Assembly:
+    def template(self) -> Mapping[str, Any]:
         """What is deployed."""
-        return self._assembly
-
-    def identity(self) -> Identity:
-        """Say who is asking, and so where."""
-        return who_am_i(self._clients.get("sts"))
+        return self._assembly.template
 
     @property
     def region(self) -> str:
         """The Region that is deployed to."""
         return self._clients.region
+
+    def identity(self) -> Identity:
+        """Say which account is deployed to."""
+        return who_am_i(self._clients.get("sts"))
 
     def plan(self, choices: Choices) -> DeploymentPlan:
         """Upload the archives and let CloudFormation say what would change. Raises DeploymentFailed, UsageError."""
