@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from runctl.model.agent_event import EndedWhy
 from runctl.model.names import State
+from runctl.model.service_events import ExecutionStatus
+from runctl.model.status import Reason
 from tests.factories import RUN_ID
 from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
@@ -55,3 +58,41 @@ def train(world: World, **data: Any) -> None:
     world.clock.move(5)
     world.observe_agent(world.says_started(**data))
     world.clock.move(60)
+
+
+def take_back(world: World) -> None:
+    """EC2 warns, and two minutes later the machine goes."""
+    world.observe_machine(world.warning(world.machine()))
+    world.clock.move(120)
+    go(world)
+
+
+def go(world: World, number: int = 0) -> None:
+    """EC2 takes an attempt's machine."""
+    world.machines.go(world.machine(number))
+    world.observe_machine(world.state_change(world.machine(number)))
+
+
+def finish(world: World, execution: Execution) -> None:
+    """Bring the current attempt to success."""
+    get_ready(world, execution)
+    train(world)
+    world.observe_agent(world.says_ended())
+    execution.advance()
+    assert execution.status is ExecutionStatus.SUCCEEDED
+
+
+def reasons(world: World) -> list[Reason | None]:
+    """Why each attempt ended."""
+    return [attempt.reason for attempt in world.runs.attempts(RUN_ID)]
+
+
+def to_second_attempt(world: World) -> Execution:
+    """Bring a run to its second attempt's training; the first machine saved and is about to go."""
+    execution = to_training(world)
+    world.observe_machine(world.warning(world.machine()))
+    world.observe_agent(world.says_ended(EndedWhy.NOTICE, 75))
+    assert execution.advance() is State.WAIT_FOR_SSM
+    get_ready(world, execution)
+    train(world)
+    return execution

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from runctl.controller.timeline import event_of_run
 from runctl.errors import NotFoundError, RunEnded
 from runctl.model.attempt import FactKind, Wait
 from runctl.model.decision import StepState
@@ -15,7 +16,7 @@ from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from tests.controller.stages import boot, start, to_preparing, to_training, to_wait_for_ssm
-from tests.factories import RUN_ID, after, make_manifest, make_spec
+from tests.factories import RUN_ID, after, make_manifest, make_spec, make_stop_request
 from tests.fakes.world import World
 
 
@@ -203,6 +204,27 @@ def test_a_run_that_goes_on_from_another_is_offered_that_ones_checkpoint() -> No
     (point,) = world.bucket.jobs[world.machine()].resume_points
     assert (point.manifest_key, point.step) == (key, 900)
     assert point.files[0].url.startswith("https://bucket.example/")
+
+
+def test_the_step_tried_again_does_not_turn_a_running_training_back() -> None:
+    world = World()
+    to_training(world)
+
+    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")))
+
+    assert world.run().status is RunStatus.RUNNING
+
+
+def test_the_step_tried_again_passes_on_a_stop_that_waited() -> None:
+    world = World()
+    to_training(world)
+    world.runs.request_stop(
+        RUN_ID, make_stop_request(), event_of_run(RUN_ID, TimelineKind.STOP_REQUESTED, world.clock(), "Stop.")
+    )
+
+    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")))
+
+    assert world.commands.verbs == ["start", "stop"]
 
 
 # -- a machine that was given ------------------------------------------------------------------------------------
