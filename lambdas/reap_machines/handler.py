@@ -21,6 +21,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     answer = reap_machines(
         runs=deployed.runs,
         machines=deployed.machines,
+        commands=deployed.commands,
         executions=deployed.executions,
         bucket=deployed.bucket,
         schedules=deployed.schedules,

@@ -7,6 +7,7 @@ from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.ports import (
     Bucket,
     Clock,
+    Commands,
     Executions,
     Machines,
     Metrics,
@@ -14,6 +15,8 @@ from runctl.controller.ports import (
     RunStore,
     Schedules,
 )
+from runctl.controller.taking_over import REASON_OF_STATUS, take_over
+from runctl.errors import RunctlError
 from runctl.model import timing
 from runctl.model.ids import RunId
 from runctl.model.machine import MachineView
@@ -28,6 +31,7 @@ def reap_machines(
     *,
     runs: RunStore,
     machines: Machines,
+    commands: Commands,
     executions: Executions,
     bucket: Bucket,
     schedules: Schedules,
@@ -35,16 +39,41 @@ def reap_machines(
     metrics: Metrics,
     now: Clock,
 ) -> dict[str, Any]:
-    """List machines with our tag that no open run owns, and end runs whose execution has ended without them."""
+    """List machines with our tag that no open run owns, and end runs whose execution has ended without them.
+
+    A run that cannot be concluded does not keep the others from it: what it raised is raised at last.
+    """
     at = now()
     stray = [view.instance_id for view in machines.tagged_machines() if _is_stray(view, runs, at)]
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
-    stranded = [run.run_id for run in runs.open_runs() if _is_stranded(run, runs, executions, at)]
-    for run_id in stranded:
-        conclude(run_id, ports)
+    stranded: list[RunId] = []
+    faults: list[RunctlError] = []
+    for run in runs.open_runs():
+        try:
+            if _reconcile(run, executions, commands, ports, at):
+                stranded.append(run.run_id)
+        except RunctlError as fault:
+            faults.append(fault)
     metrics.put(Metric.STRAY_MACHINES, len(stray))
     metrics.put(Metric.STRANDED_RUNS, len(stranded))
+    if faults:
+        raise faults[0]
     return {"stray_machines": stray, "stranded_runs": stranded}
+
+
+def _reconcile(run: Run, executions: Executions, commands: Commands, ports: Concluding, at: datetime) -> bool:
+    """Do for a run what events would have led to; tells whether nothing else was working on it any more.
+
+    The event of an execution's end may be lost: its delivery type is "best effort" (Amazon EventBridge Events
+    Reference, "AWS Step Functions events").
+    """
+    status = executions.status(run.run_id)
+    if status is not None and status in REASON_OF_STATUS and not run.execution_ended:
+        return take_over(run.run_id, status, at, ports=ports, commands=commands) != "nothing"
+    if not _is_stranded(run, status, ports.runs, at):
+        return False
+    conclude(run.run_id, ports)
+    return True
 
 
 def _is_stray(view: MachineView, runs: RunStore, at: datetime) -> bool:
@@ -60,10 +89,9 @@ def _is_stray(view: MachineView, runs: RunStore, at: datetime) -> bool:
     return owner is None or (owner.number != run.attempt and not owner.is_draining)
 
 
-def _is_stranded(run: Run, runs: RunStore, executions: Executions, at: datetime) -> bool:
+def _is_stranded(run: Run, status: ExecutionStatus | None, runs: RunStore, at: datetime) -> bool:
     """Whether nothing will conclude the run any more: its execution has ended, or never began, and no machine of its
     own can report an end. One whose time to save is long over counts too."""
-    status = executions.status(run.run_id)
     if status in _LIVING:
         return False
     if status is None and at - run.created_at < timing.REAPER_GRACE:

@@ -88,7 +88,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         Function.OBSERVE_EXECUTION: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES),
         Function.STOP_RUN: (*CONCLUDES, Need.ANSWER_TOKENS, *_COMMANDS, Need.SET_SCHEDULES),
         Function.WATCH_COSTS: (Need.READ_RUNS, Need.KNOW_PRICES, Need.PUT_METRICS),
-        Function.REAP_MACHINES: (*CONCLUDES, Need.ASK_EXECUTIONS, Need.PUT_METRICS),
+        Function.REAP_MACHINES: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES, Need.ASK_EXECUTIONS, Need.PUT_METRICS),
     }
 )
 

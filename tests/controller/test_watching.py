@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from runctl.errors import PermissionDenied
 from runctl.model import timing
+from runctl.model.agent_event import EndedWhy
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Metric, Tag
@@ -134,8 +136,18 @@ def test_a_second_machine_of_an_open_run_and_one_of_an_ended_run_are_strays() ->
 # -- runs without an execution -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.SUCCEEDED])
-def test_a_run_whose_execution_ended_and_that_holds_no_machine_is_concluded(status: ExecutionStatus) -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (ExecutionStatus.FAILED, Reason.CONTROLLER),
+        (ExecutionStatus.ABORTED, Reason.CANCELLED),
+        (ExecutionStatus.TIMED_OUT, Reason.TIMEOUT),
+        (ExecutionStatus.SUCCEEDED, Reason.MACHINE_LOST),
+    ],
+)
+def test_a_run_whose_execution_ended_and_that_holds_no_machine_is_concluded(
+    status: ExecutionStatus, reason: Reason
+) -> None:
     world = World()
     to_wait_for_ssm(world)
     world.machines.go(world.machine(), "Client.UserInitiatedShutdown")
@@ -145,7 +157,40 @@ def test_a_run_whose_execution_ended_and_that_holds_no_machine_is_concluded(stat
     answer = world.reap_machines()
 
     assert answer["stranded_runs"] == [RUN_ID]
-    assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.MACHINE_LOST)
+    assert world.run().reason is reason
+    assert world.metrics.values[Metric.STRANDED_RUNS] == [1]
+
+
+def test_a_training_whose_executions_end_was_never_told_is_asked_to_save_and_is_concluded() -> None:
+    world = World()
+    to_training(world).abort()
+
+    world.reap_machines()
+    asked = (world.commands.verbs, world.run().status, world.run().execution_ended)
+    world.observe_agent(world.says_ended(EndedWhy.STOP, 75))
+
+    assert asked == (["start", "stop"], RunStatus.STOPPING, True)
+    assert (world.run().status, world.run().reason) == (RunStatus.CANCELLED, Reason.CANCELLED)
+    assert world.machines.alive == []
+
+
+def test_a_run_that_cannot_be_concluded_does_not_keep_the_others_from_it() -> None:
+    world = World()
+    world.submit(run_id=RunId("r-1hqz5yk7abcc"))
+    world.submit()
+    world.clock.move(OLD.total_seconds())
+    look = world.machines.machines_of_run
+
+    def deny(run_id: RunId) -> tuple[MachineView, ...]:
+        if run_id != RUN_ID:
+            raise PermissionDenied("DescribeInstances is not allowed.")
+        return look(run_id)
+
+    world.machines.machines_of_run = deny
+    with pytest.raises(PermissionDenied):
+        world.reap_machines()
+
+    assert world.run().status is RunStatus.FAILED
     assert world.metrics.values[Metric.STRANDED_RUNS] == [1]
 
 

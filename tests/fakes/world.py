@@ -177,7 +177,9 @@ class World:
         return watch_costs(runs=self.runs, prices=self.prices, metrics=self.metrics, now=self.clock)
 
     def reap_machines(self) -> dict[str, Any]:
-        return reap_machines(executions=self.executions, metrics=self.metrics, **self._concluding)
+        return reap_machines(
+            executions=self.executions, commands=self.commands, metrics=self.metrics, **self._concluding
+        )
 
     @property
     def _concluding(self) -> dict[str, Any]:
