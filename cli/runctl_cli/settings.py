@@ -70,6 +70,7 @@ class RunSettings(_Section):
     heartbeat_timeout: Duration = timing.HEARTBEAT_TIMEOUT
     heartbeat_interval: Duration = timing.HEARTBEAT_INTERVAL
     save_limit: Duration = timing.SAVE_LIMIT
+    setup: str = ""
     env: Annotated[dict[str, str], AfterValidator(_variables)] = {}
 
 

@@ -37,6 +37,8 @@ target = "local"
 # heartbeat_interval = "60s"
 # How long a training that is asked to stop may save.
 # save_limit = "5m"
+# A shell command that runs in the project on the machine, before the training.  Default: none.
+# setup = "make data"
 
 [run.env]
 # Environment variables of the training.

@@ -70,6 +70,7 @@ def test_target_account_and_region_are_told_first(runctl: CommandLine) -> None:
 def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text(
         '[project]\nname = "kites"\n[run]\ninstance_type = "g5.xlarge"\npurchase = "spot"\nretries = 2\n'
+        'setup = "make file"\n'
         '[run.env]\nA = "file"\nB = "file"\n'
     )
 
@@ -85,13 +86,27 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
             "--max-runtime",
             "1h30m",
         ),
-        *("--max-cost", "$2.50", "--capacity-timeout", "5s", "--env", "B=flag", "--env", "C=a=b", "--name", "try 7"),
+        *(
+            "--max-cost",
+            "$2.50",
+            "--capacity-timeout",
+            "5s",
+            "--env",
+            "B=flag",
+            "--env",
+            "C=a=b",
+            "--name",
+            "try 7",
+            "--setup",
+            "make flags",
+        ),
     )
 
     run = _run(runctl)
     assert (run.name, run.project) == ("try 7", "kites")
     assert run.spec.instance_types == ("t3.micro",)
     assert run.spec.purchase_option is PurchaseOption.ON_DEMAND
+    assert run.spec.setup == "make flags"
     assert (run.spec.retries, run.spec.max_runtime_s, run.spec.capacity_timeout_s) == (5, 5_400, 5)
     assert run.spec.max_cost_usd == Decimal("2.50")
     assert run.spec.environment == {"A": "file", "B": "flag", "C": "a=b"}
@@ -99,12 +114,13 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
 
 def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text(
-        '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\n'
+        '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\nsetup = "make file"\n'
     )
 
     runctl("train", "train.py")
 
     spec = _run(runctl).spec
+    assert spec.setup == "make file"
     assert (spec.instance_types, spec.purchase_option, spec.keep_checkpoints) == (
         ("t3.micro",),
         PurchaseOption.SPOT,

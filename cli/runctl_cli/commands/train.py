@@ -46,6 +46,7 @@ Examples:
     "--capacity-timeout", type=DURATION, metavar="DURATION", help="How long to look for a machine.  [default: 2h]"
 )
 @click.option("--retries", type=click.IntRange(0, 100), metavar="N", help="Try a failed training again.  [default: 0]")
+@click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(
     "--env",
     "variables",
@@ -115,6 +116,7 @@ def _spec(
     max_cost: Decimal | None,
     capacity_timeout: timedelta | None,
     retries: int | None,
+    setup: str | None,
     variables: tuple[tuple[str, str], ...],
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
@@ -135,6 +137,7 @@ def _spec(
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
             environment={**run.env, **dict(variables)},
+            setup=run.setup if setup is None else setup,
             max_runtime_s=_seconds(max_runtime or run.max_runtime),
             max_cost_usd=run.max_cost if max_cost is None else max_cost,
             capacity_timeout_s=_seconds(run.capacity_timeout if capacity_timeout is None else capacity_timeout),

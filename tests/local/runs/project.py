@@ -87,14 +87,77 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
+TELL: Final = """\
+import sys
+from pathlib import Path
+import slow
+print("training with", Path(slow.__file__).name, sys.prefix != sys.base_prefix)
+print("made by the set-up:", Path("made.txt").read_text() if Path("made.txt").exists() else None)
+"""
+
+PEP_723: Final = """\
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["slow"]
+# [tool.uv.sources]
+# slow = { path = "package" }
+# ///
+"""
+
+LOCKED: Final = """\
+[project]
+name = "kites"
+version = "0"
+requires-python = ">=3.11"
+dependencies = ["slow"]
+[tool.uv.sources]
+slow = { path = "package" }
+"""
+
+LOCK: Final = """\
+version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[[package]]
+name = "kites"
+version = "0"
+source = { virtual = "." }
+dependencies = [
+    { name = "slow" },
+]
+
+[package.metadata]
+requires-dist = [{ name = "slow", directory = "package" }]
+
+[[package]]
+name = "slow"
+version = "1.0"
+source = { directory = "package" }
+"""
+
+
+def write_packaged_project(folder: Path, files: dict[str, str]) -> None:
+    """Lay a project beside the scripts with a package of its own, and these files, which say that it is wanted."""
+    _write_package(
+        folder, SLOW_BACKEND.replace("time.sleep(6)", "").replace("files = {", 'files = {\n        "slow.py": "",')
+    )
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
 def write_slow_project(folder: Path) -> None:
     """Lay a project beside the scripts whose environment takes six seconds to set up."""
+    _write_package(folder, SLOW_BACKEND)
+    (folder / "count.py").write_text(COUNT)
+    (folder / "requirements.txt").write_text("./package\n")
+
+
+def _write_package(folder: Path, backend: str) -> None:
     package = folder / "package"
     package.mkdir(parents=True, exist_ok=True)
     (folder / ".runctl.toml").write_text(f'target = "local"\n[local]\ndir = "{LOCAL_DIR}"\n')
-    (folder / "count.py").write_text(COUNT)
-    (folder / "requirements.txt").write_text("./package\n")
-    (package / "backend.py").write_text(SLOW_BACKEND)
+    (package / "backend.py").write_text(backend)
     (package / "pyproject.toml").write_text(
         '[project]\nname = "slow"\nversion = "1.0"\n'
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'

@@ -1,0 +1,45 @@
+"""What a training asks for beside its script: packages, a set-up, variables, a command of its own, secrets."""
+
+import pytest
+
+from tests.local.runs.cloud import Cloud
+from tests.local.runs.project import LOCK, LOCKED, PEP_723, TELL, write_packaged_project
+
+pytestmark = pytest.mark.local_cloud
+
+
+def test_locked_project_is_installed_and_the_set_up_runs_before_the_training(cloud: Cloud) -> None:
+    write_packaged_project(
+        cloud.root / "locked",
+        {"pyproject.toml": LOCKED, "uv.lock": LOCK, "requirements.txt": "nope\n", "tell.py": TELL},
+    )
+
+    run_id = cloud.train("tell.py", options=("--setup", "command -v pip > made.txt"), folder="locked")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    log = cloud.runctl("logs", run_id, output="text").stdout
+    assert "runctl: installing pyproject.toml as locked in uv.lock" in log
+    assert "training with slow.py True" in log
+    assert f"/runs/{run_id}/attempt-1/environment/bin/pip" in log
+
+
+def test_packages_of_the_scripts_own_header_are_installed(cloud: Cloud) -> None:
+    write_packaged_project(cloud.root / "header", {"tell.py": PEP_723 + TELL})
+
+    run_id = cloud.train("tell.py", folder="header")
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert "training with slow.py True" in cloud.runctl("logs", run_id, output="text").stdout
+
+
+def test_set_up_command_that_fails_ends_the_run_with_its_own_last_lines(cloud: Cloud) -> None:
+    run_id = cloud.train("succeed.py", options=("--setup", "echo 'no such dataset: digits' >&2; exit 4"))
+
+    run = cloud.wait_for_end(run_id)
+
+    assert (run["status"], run["reason"]) == ("FAILED", "SETUP_FAILED"), cloud.story(run_id)
+    shown = cloud.runctl("status", run_id, output="text").stdout
+    assert "set-up command ended with exit code 4" in shown
+    assert "no such dataset: digits" in shown
