@@ -150,6 +150,9 @@ VERBS: Mapping[str, VerbEntry] = {
     "init": VerbEntry("runctl_cli.commands.init:init", "Write .runctl.toml with every setting and its default."),
     "local": VerbEntry("runctl_cli.commands.local:local", "The cloud on this machine: up, down, faults."),
     "deploy": VerbEntry("runctl_cli.commands.deploy:deploy", "Create or update the stack in an AWS account."),
+    "doctor": VerbEntry(
+        "runctl_cli.commands.doctor:doctor", "Check what runs need of the account, and say how to mend it."
+    ),
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),

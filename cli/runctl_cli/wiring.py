@@ -9,6 +9,7 @@ from runctl.errors import ConfigurationError
 if TYPE_CHECKING:
     from runctl.aws.change_sets import Stack, StackEvent
     from runctl.aws.identity import Identity
+    from runctl.client.checks import Finding
     from runctl.client.client import Plan, PreparedProject
     from runctl.client.clients import Clients
     from runctl.client.deploying import Choices, DeploymentPlan, Site
@@ -163,6 +164,14 @@ class DestroyingPort(Protocol):
         ...
 
 
+class ChecksPort(Protocol):
+    """`runctl.client.checks.Checks`, as the command uses it."""
+
+    def findings(self) -> "Iterator[Finding]":
+        """Look at one thing after another."""
+        ...
+
+
 class Wiring:
     """Builds the real ones. Tests hand the commands another."""
 
@@ -211,6 +220,13 @@ class Wiring:
 
         clients, site = self._target(configuration)
         return Destroying(clients, site, say=say)
+
+    def checks(self, configuration: "Configuration", instance_types: Sequence[str]) -> ChecksPort:
+        """Make what looks at the target. Raises CredentialsError, …"""
+        from runctl.client.checks import Checks
+
+        clients, _ = self._target(configuration)
+        return Checks(clients, instance_types)
 
     def _target(self, configuration: "Configuration") -> "tuple[Clients, Site]":
         """Reach the target, whether something is deployed there or not."""
