@@ -31,7 +31,9 @@ BESIDE_THE_REFERENCE = {
 
 EVERYTHING_ALL_THE_SAME = {
     "cloudwatch:PutMetricData": "metrics that are put have no resource; a condition names the namespace",
-    "ssm:ListInstanceAssociations": "as AmazonSSMManagedInstanceCore grants it; instances have no name beforehand",
+    "ssm:ListInstanceAssociations": "as AmazonSSMManagedInstanceCore grants it: no instance has a name beforehand",
+    "ssm:UpdateInstanceAssociationStatus": "as AmazonSSMManagedInstanceCore grants it",
+    "ssm:UpdateInstanceInformation": "as AmazonSSMManagedInstanceCore grants it",
 }
 """Actions that are granted on `*` though the reference lists a type."""
 
