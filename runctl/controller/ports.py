@@ -97,8 +97,8 @@ class RunStore(Protocol):
         ...
 
     def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
-        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer by
-        `saved_at`, or the run has ended; says whether it was kept."""
+        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer, or the run has
+        ended; says whether it was kept. A later attempt's is newer; within an attempt `saved_at` decides."""
         ...
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

@@ -15,11 +15,11 @@ def resume_points(
 ) -> tuple[Manifest, ...]:
     """Choose the newest complete checkpoints of this run's earlier attempts, newest first.
 
-    A checkpoint is complete when it has a manifest, for that is written last. Two of the same moment are ordered by
-    attempt and step.
+    A checkpoint is complete when it has a manifest, for that is written last. A later attempt's is the newer one
+    whatever the clocks of the two machines say; within an attempt time decides, then the step.
     """
     own = [m for m in manifests if m.run_id == run_id and m.attempt < number]
-    own.sort(key=lambda m: (m.saved_at, m.attempt, -1 if m.step is None else m.step), reverse=True)
+    own.sort(key=lambda m: (m.attempt, m.saved_at, -1 if m.step is None else m.step), reverse=True)
     return tuple(own[:limit])
 
 

@@ -209,12 +209,13 @@ class RunsTable:
         return self._try_write([update])
 
     def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
-        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer by
-        `saved_at`, or the run has ended; says whether it was kept."""
+        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer, or the run has
+        ended; says whether it was kept. A later attempt's is newer whatever the clocks of the two machines say."""
         update = self._update(
             items.run_key(run_id),
             "checkpoint = :checkpoint",
-            f"{_IS_OPEN} AND attempt = :attempt AND (attribute_not_exists(checkpoint) OR checkpoint.saved_at < :at)",
+            f"{_IS_OPEN} AND attempt = :attempt AND (attribute_not_exists(checkpoint)"
+            " OR checkpoint.attempt < :attempt OR checkpoint.saved_at < :at)",
             values={
                 ":checkpoint": checkpoint.model_dump(),
                 ":attempt": checkpoint.attempt,

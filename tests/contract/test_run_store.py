@@ -376,6 +376,17 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one(store: RunStore) -> No
     assert [event.event_id for event in store.events(RUN_ID)] == ["saved-30", "saved-40"]
 
 
+def test_the_next_machines_checkpoint_is_newer_whatever_its_clock_says(store: RunStore) -> None:
+    store.create_run(a_run(attempt=AttemptNumber(2), checkpoint=a_checkpoint(40, attempt=1)))
+
+    kept = store.record_checkpoint(RUN_ID, a_checkpoint(30, attempt=2), an_event("saved"))
+    run = store.run(RUN_ID)
+
+    assert kept
+    assert run is not None
+    assert run.checkpoint == a_checkpoint(30, attempt=2)
+
+
 def test_a_checkpoint_of_an_attempt_that_is_not_current_is_refused(store: RunStore) -> None:
     begun = begin(store)
     store.begin_attempt(begun.model_copy(update={"attempt": AttemptNumber(2)}), an_attempt(number=2))

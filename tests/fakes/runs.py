@@ -151,7 +151,8 @@ class InMemoryRunStore:
         run = self._runs.get(run_id)
         if run is None or run.status.is_terminal or run.attempt != checkpoint.attempt:
             return False
-        if run.checkpoint is not None and run.checkpoint.saved_at >= checkpoint.saved_at:
+        known = run.checkpoint
+        if known is not None and known.attempt == checkpoint.attempt and known.saved_at >= checkpoint.saved_at:
             return False
         self._change_run(run, checkpoint=checkpoint)
         self._write_events((event,))

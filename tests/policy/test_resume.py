@@ -34,6 +34,13 @@ def test_of_two_checkpoints_of_the_same_moment_the_later_attempts_comes_first() 
     assert resume_points([first, second], RUN_ID, THIRD) == (second, first)
 
 
+def test_a_later_attempts_checkpoints_come_first_whatever_its_machines_clock_says() -> None:
+    first = make_manifest(1, 500, at=after(900))
+    second = make_manifest(2, 600, at=after(300))
+
+    assert resume_points([first, second], RUN_ID, THIRD) == (second, first)
+
+
 def test_an_attempt_made_progress_when_it_went_beyond_all_before() -> None:
     manifests = [
         make_manifest(1, 100),
@@ -60,7 +67,7 @@ def test_offered_checkpoints_are_ordered_few_and_of_earlier_attempts(found: list
     points = resume_points(found, RUN_ID, THIRD)
 
     assert len(points) == min(3, sum(manifest.attempt < 3 for manifest in found))
-    assert list(points) == sorted(points, key=lambda point: point.saved_at, reverse=True)
+    assert list(points) == sorted(points, key=lambda point: (point.attempt, point.saved_at), reverse=True)
     assert all(point.attempt < 3 for point in points)
 
 
