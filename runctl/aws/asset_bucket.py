@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from runctl.aws.errors import aws_errors, code_of
-from runctl.errors import PermissionDenied
+from runctl.errors import AwsError, PermissionDenied
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _NOT_THERE: Final = frozenset({"NoSuchBucket", "NoSuchKey", "404", "NotFound"})
 _MADE_BY_US: Final = frozenset({"BucketAlreadyOwnedByYou"})
+_JUST_DELETED: Final = frozenset({"OperationAborted"})
+"""S3 gives the name of a deleted bucket back after an hour or two (S3 User Guide, "Deleting a general purpose bucket":
+who wants to keep the name empties the bucket instead)."""
 
 _DEFAULT_REGION: Final = "us-east-1"
 """The one Region that CreateBucket does not want named (S3 API Reference, CreateBucket)."""
@@ -87,6 +90,10 @@ class AssetBucket:
         """Say where CloudFormation finds an object, path-style, as its own endpoint writes it."""
         return f"{self._client.meta.endpoint_url}/{self.name}/{key}"
 
+    def clear(self) -> int:
+        """Delete all that is in it and keep the bucket, which costs nothing empty; answers how many objects."""
+        return empty_bucket(self._client, self.name)
+
     def remove(self) -> bool:
         """Delete the bucket with all that is in it; False when it was not there."""
         if not self._exists():
@@ -122,6 +129,13 @@ class AssetBucket:
         try:
             self._client.create_bucket(Bucket=self.name, **where)
         except ClientError as error:
+            if code_of(error) in _JUST_DELETED:
+                raise AwsError(
+                    f"S3 does not give the name {self.name} out again yet: a bucket of that name was deleted lately.",
+                    hint="S3 frees the name within an hour or two. Deploy again then, or in another Region.",
+                    aws_code=code_of(error),
+                    operation="CreateBucket",
+                ) from error
             if code_of(error) not in _MADE_BY_US:  # somebody made it meanwhile, in this account
                 raise
 

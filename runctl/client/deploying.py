@@ -117,7 +117,7 @@ class Deploying:
             )
         except RunctlError:
             if made_bucket:
-                bucket.remove()
+                bucket.clear()
             raise
         return DeploymentPlan(
             identity=identity,
@@ -130,11 +130,12 @@ class Deploying:
         )
 
     def discard(self, plan: DeploymentPlan) -> None:
-        """Leave everything as it was before the plan."""
+        """Leave everything as it was before the plan, but for an empty bucket: S3 would keep the name of a deleted one
+        for hours."""
         if plan.change_set is not None:
             self._change_sets.discard(plan.change_set)
         if plan.made_bucket:
-            self._bucket(plan.identity).remove()
+            self._bucket(plan.identity).clear()
 
     def apply(self, plan: DeploymentPlan, on_event: Callable[[StackEvent], None] = lambda _event: None) -> Stack:
         """Carry the plan out and answer the stack. Raises DeploymentFailed; then everything is as it was before."""
@@ -232,7 +233,7 @@ class Deploying:
                 hint="Remove what is named, then: runctl destroy",
             )
         if plan.made_bucket:
-            self._bucket(plan.identity).remove()
+            self._bucket(plan.identity).clear()
         return DeploymentFailed(
             f"{STACK_NAME} could not be created: {why} What was made of it was deleted again.",
             hint="Mend what is named, then deploy again; runctl doctor shows what else stands in the way.",
