@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from runctl_cli.values import parse_duration, parse_usd, parse_variable
+from runctl_cli.values import parse_duration, parse_usd
+from runctl_cli.variables import parse_flag
 
 
 class _Parsed(click.ParamType[Any]):
@@ -27,4 +28,4 @@ class _Parsed(click.ParamType[Any]):
 
 DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
-VARIABLE = _Parsed("key=value", parse_variable)
+VARIABLE = _Parsed("key=value", parse_flag)

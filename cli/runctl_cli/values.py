@@ -35,10 +35,10 @@ def parse_usd(text: str) -> Decimal:
 
 
 def parse_variable(text: str) -> tuple[str, str]:
-    """Read `KEY=VALUE`. Raises ValueError with a sentence."""
+    """Read `KEY=VALUE`. Raises ValueError with a sentence, which does not show the value."""
     name, equals, value = text.partition("=")
     if not equals or not _VARIABLE_NAME.fullmatch(name):
-        raise ValueError(f"{text!r} is not an environment variable; write KEY=VALUE")
+        raise ValueError(f"{name!r} is not an environment variable; write KEY=VALUE")
     if name.startswith(("RUNCTL_", "AWS_")):
         raise ValueError(f"{name} is set by the machine itself; choose another name")
     return name, value

@@ -14,6 +14,7 @@ from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
 from runctl_cli.parameters import DURATION, USD, VARIABLE
 from runctl_cli.root import Verb
+from runctl_cli.variables import read_env_file
 
 if TYPE_CHECKING:
     from runctl.client.client import Plan
@@ -52,8 +53,16 @@ Examples:
     "variables",
     type=VARIABLE,
     multiple=True,
-    metavar="KEY=VALUE",
-    help="Environment variable; repeat for more.",
+    metavar="KEY[=VALUE]",
+    help="Environment variable, KEY alone from this shell; repeat for more.",
+)
+@click.option(
+    "--env-file",
+    "env_files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="File of KEY=VALUE lines; repeat for more.",
 )
 @click.option(
     "--script-args", "--args", "script_args", metavar="TEXT", help="Arguments as one text, split as a shell would."
@@ -118,6 +127,7 @@ def _spec(
     retries: int | None,
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
+    env_files: tuple[Path, ...],
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
     from pydantic import ValidationError
@@ -136,7 +146,7 @@ def _spec(
             args=arguments,
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
-            environment={**run.env, **dict(variables)},
+            environment={**run.env, **_from_files(env_files), **dict(variables)},
             setup=run.setup if setup is None else setup,
             max_runtime_s=_seconds(max_runtime or run.max_runtime),
             max_cost_usd=run.max_cost if max_cost is None else max_cost,
@@ -156,6 +166,10 @@ def _spec(
         )
     except ValidationError as error:
         raise _refused(error) from error
+
+
+def _from_files(files: tuple[Path, ...]) -> dict[str, str]:
+    return {name: value for file in files for name, value in read_env_file(file).items()}
 
 
 def _seconds(duration: timedelta) -> int:

@@ -95,6 +95,13 @@ print("training with", Path(slow.__file__).name, sys.prefix != sys.base_prefix)
 print("made by the set-up:", Path("made.txt").read_text() if Path("made.txt").exists() else None)
 """
 
+SHOW: Final = """\
+# Says of each variable that is named how it begins, but not what it holds.
+import os, sys
+for name in sys.argv[1:]:
+    print(f"{name}: {len(os.environ[name])} characters, {os.environ[name][:3]!r}")
+"""
+
 PEP_723: Final = """\
 # /// script
 # requires-python = ">=3.11"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.local.runs.cloud import Cloud
-from tests.local.runs.project import LOCK, LOCKED, PEP_723, TELL, write_packaged_project
+from tests.local.runs.project import LOCK, LOCKED, PEP_723, SHOW, TELL, write_packaged_project
 
 pytestmark = pytest.mark.local_cloud
 
@@ -43,3 +43,19 @@ def test_set_up_command_that_fails_ends_the_run_with_its_own_last_lines(cloud: C
     shown = cloud.runctl("status", run_id, output="text").stdout
     assert "set-up command ended with exit code 4" in shown
     assert "no such dataset: digits" in shown
+
+
+def test_variables_come_from_the_flags_a_file_and_the_shell(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cloud.root / "show.py").write_text(SHOW)
+    (cloud.root / "some.env").write_text("# for the test\nFILED='two words'\nBOTH=file\n")
+    monkeypatch.setenv("FROM_SHELL", "from the shell")
+
+    options = ("--env-file", "some.env", "--env", "BOTH=flag", "--env", "FROM_SHELL")
+    run_id = cloud.train("show.py", "FILED", "BOTH", "FROM_SHELL", options=options)
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    log = cloud.runctl("logs", run_id, output="text").stdout
+    assert "FILED: 9 characters, 'two'" in log
+    assert "BOTH: 4 characters, 'fla'" in log
+    assert "FROM_SHELL: 14 characters, 'fro'" in log
