@@ -11,7 +11,7 @@ NEXT_STEP: Final = MappingProxyType(
     {
         Reason.COMPLETED: "",
         Reason.USER_ERROR: "Read the log: runctl logs {run_id}.",
-        Reason.SETUP_FAILED: "Read the log and check requirements.txt: runctl logs {run_id}.",
+        Reason.SETUP_FAILED: "See which package or set-up command failed: runctl logs {run_id}.",
         Reason.OUT_OF_MEMORY: "Choose a type with more memory, or smaller batches: runctl logs {run_id}.",
         Reason.CHECKPOINT_MISSING: "Let the script write a last checkpoint into RUNCTL_CHECKPOINT_DIR before it ends.",
         Reason.SPOT_INTERRUPTION: "Try on-demand machines, or other types.",
