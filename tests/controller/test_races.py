@@ -245,3 +245,18 @@ def test_a_stop_that_could_not_be_passed_on_is_passed_on_by_the_next_try() -> No
 
     assert world.commands.verbs == ["start", "stop"]
     assert execution.retries == 1
+
+
+# -- what is told only once ---------------------------------------------------------------------------------------
+
+
+def test_that_ec2_was_asked_to_end_a_machine_is_told_once_however_often_it_is_asked() -> None:
+    world = World()
+    execution = to_training(world)
+    world.machines.terminate_takes = True
+    world.clock.move(901)
+
+    execution.advance()
+
+    assert world.machines.terminated.count(world.machine(1)) > 1
+    assert world.timeline().count(TimelineKind.MACHINE_TERMINATED) == 1
