@@ -1,6 +1,6 @@
 """S3: the bucket for archives and templates."""
 
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -21,7 +21,7 @@ def of_our_account(client: Any) -> AssetBucket:
 
 def test_a_cleared_bucket_is_empty_and_still_ours(aws: None) -> None:
     """S3 would not give the name out again for an hour or two after a deletion."""
-    client: Any = boto3.client("s3", region_name="us-east-1", config=S3_CONFIG)
+    client = cast("Any", boto3).client("s3", region_name="us-east-1", config=S3_CONFIG)
     client.create_bucket(Bucket=NAME)
     client.put_object(Bucket=NAME, Key="key", Body=b"archive")
 

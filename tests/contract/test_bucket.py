@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -33,7 +33,7 @@ def of_our_bucket(client: Any) -> S3Bucket:
 @pytest.fixture
 def s3(aws: None) -> Any:
     """S3's client on moto, with the bucket."""
-    client = boto3.client("s3", region_name="us-east-1", config=S3_CONFIG)
+    client = cast("Any", boto3).client("s3", region_name="us-east-1", config=S3_CONFIG)
     client.create_bucket(Bucket=BUCKET)
     return client
 
@@ -162,7 +162,7 @@ def test_links_are_short_lived_and_signed_with_version_4(bucket: S3Bucket) -> No
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-5"])
 def test_links_name_the_regions_own_endpoint(region: str) -> None:
     """The global one answers for a bucket elsewhere with a redirect that breaks the signature, or with 400."""
-    client = boto3.client(
+    client = cast("Any", boto3).client(
         "s3", region_name=region, aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret", config=S3_CONFIG
     )
 
@@ -172,7 +172,7 @@ def test_links_name_the_regions_own_endpoint(region: str) -> None:
 
 
 def test_links_of_an_endpoint_by_address_keep_the_bucket_in_the_path() -> None:
-    client = boto3.client(
+    client = cast("Any", boto3).client(
         "s3",
         region_name="us-east-1",
         endpoint_url="http://127.0.0.1:4566",
