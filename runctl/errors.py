@@ -265,10 +265,3 @@ class MachineStillAlive(RunctlError):
 
     code = "machine_still_alive"
     retryable = True
-
-
-class ReadyCheckPending(RunctlError):
-    """SSM does not answer for the machine yet; the next announcement asks again."""
-
-    code = "ready_check_pending"
-    retryable = True

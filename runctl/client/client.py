@@ -16,9 +16,16 @@ from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
 from runctl.client.lookup import find_run
 from runctl.client.place import Place
-from runctl.client.project import ProjectFiles, collect_files, find_project_root, is_empty_project, script_in_project
+from runctl.client.project import (
+    ProjectFiles,
+    collect_files,
+    find_project_root,
+    is_empty_project,
+    module_in_project,
+    script_in_project,
+)
 from runctl.client.spec import RunSpec
-from runctl.errors import InvalidSpec, RunctlError
+from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model.attempt import Attempt
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
@@ -61,9 +68,22 @@ def prepare(spec: RunSpec) -> PreparedProject:
             f"The project {root} is empty: there is nothing to send to the machine.",
             hint="Run the command in the folder of your training script.",
         )
-    script = script_in_project(root / spec.script, root)
-    files = collect_files(root, exclude=spec.exclude, script=script, max_bytes=spec.max_project_bytes)
+    script = _script(spec, root)
+    files = collect_files(root, exclude=spec.exclude, script=script or None, max_bytes=spec.max_project_bytes)
     return PreparedProject(spec.model_copy(update={"script": script}), root, files)
+
+
+def _script(spec: RunSpec, root: Path) -> str:
+    if spec.command:
+        return ""
+    if spec.module and not spec.script:
+        return module_in_project(spec.module, root)
+    return script_in_project(root / spec.script, root)
+
+
+def _name(spec: RunSpec) -> str:
+    found = spec.name or spec.module or Path(spec.command[0] if spec.command else spec.script).stem
+    return found[:64]
 
 
 def _utc_now() -> datetime:
@@ -154,7 +174,7 @@ class Client:
         run_id = new_run_id(now)
         run = Run(
             run_id=run_id,
-            name=spec.name or Path(spec.script).stem[:64],
+            name=_name(spec),
             project=spec.project or self._project,
             user=self._user,
             spec=spec.stored(code),
@@ -168,8 +188,8 @@ class Client:
         try:
             self._deployment.executions.start(run_id, ExecutionInput.of(run))
         except RunctlError as error:
-            self._end_unstarted(run, error)
-            raise
+            if self._end_unstarted(run, error):
+                raise
         return run
 
     def _upload(self, prepared: PreparedProject, on_upload: Callable[[CodeRef, bool], None]) -> CodeRef:
@@ -181,8 +201,12 @@ class Client:
             on_upload(archive.code, is_missing)
             return archive.code
 
-    def _end_unstarted(self, run: Run, error: RunctlError) -> None:
-        """Leave no run that seems to be about to begin. Should AWS have started it after all, it is not admitted."""
+    def _end_unstarted(self, run: Run, error: RunctlError) -> bool:
+        """Leave no run that seems to be about to begin; says whether it was ended.
+
+        AWS may have started it and only the answer was lost: a run that was admitted already goes on, and one that was
+        not is not admitted any more.
+        """
         now = self._now()
         ended = run.model_copy(
             update={
@@ -196,7 +220,11 @@ class Client:
         concluded = TimelineEvent(
             run_id=run.run_id, event_id="concluded", at=now, kind=TimelineKind.CONCLUDED, text=ended.message
         )
-        self._deployment.runs.save_run(ended, [concluded])
+        try:
+            self._deployment.runs.save_run(ended, [concluded])
+        except StaleWriteError:
+            return False
+        return True
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -276,7 +304,7 @@ def _submitted(run: Run) -> TimelineEvent:
         event_id="submitted",
         at=run.created_at,
         kind=TimelineKind.SUBMITTED,
-        text=f"{run.user} submitted {run.spec.script} on {' or '.join(run.spec.instance_types)}, "
+        text=f"{run.user} submitted {run.spec.label} on {' or '.join(run.spec.instance_types)}, "
         f"{run.spec.purchase_option.value}.",
         data={"code": run.spec.code.sha256},
     )

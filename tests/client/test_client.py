@@ -94,6 +94,21 @@ def test_refused_start_leaves_no_run_that_seems_to_begin(
     assert [event.kind for event in client.events(run.run_id)][-1] is TimelineKind.CONCLUDED
 
 
+def test_a_start_of_which_only_the_answer_was_lost_is_a_start(
+    deployment: MemoryDeployment, client: Client, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin_and_lose_the_answer(run_id: RunId, _: object) -> str:
+        stored = deployment.runs.runs[run_id]
+        deployment.runs.save_run(stored.model_copy(update={"status": RunStatus.PROVISIONING}))
+        raise AwsUnavailable("The connection was closed before an answer came.")
+
+    monkeypatch.setattr(deployment.executions, "start", begin_and_lose_the_answer)
+
+    run = client.train(spec)
+
+    assert deployment.runs.runs[run.run_id].status is RunStatus.PROVISIONING
+
+
 def test_death_before_the_start_leaves_an_open_run_for_the_reaper(
     deployment: MemoryDeployment, client: Client, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
