@@ -91,17 +91,11 @@ class AssetBucket:
         return f"{self._client.meta.endpoint_url}/{self.name}/{key}"
 
     def clear(self) -> int:
-        """Delete all that is in it and keep the bucket, which costs nothing empty; answers how many objects."""
-        return empty_bucket(self._client, self.name)
+        """Delete all that is in it and keep the bucket, which costs nothing empty; answers how many objects.
 
-    def remove(self) -> bool:
-        """Delete the bucket with all that is in it; False when it was not there."""
-        if not self._exists():
-            return False
-        empty_bucket(self._client, self.name)
-        with aws_errors():
-            self._client.delete_bucket(Bucket=self.name, ExpectedBucketOwner=self._account)
-        return True
+        One that is not there, or is somebody else's, is left alone.
+        """
+        return empty_bucket(self._client, self.name) if self._exists() else 0
 
     def _exists(self) -> bool:
         with aws_errors():

@@ -62,6 +62,9 @@ class Remains:
     bucket: str | None
     """The bucket that was kept."""
     objects_deleted: int
+    """Of the bucket, when it was not kept."""
+    asset_bucket: str
+    """The archives' bucket, empty now."""
 
 
 class Destroying:
@@ -126,7 +129,11 @@ class Destroying:
         empties_bucket: bool,
         on_event: Callable[[StackEvent], None] = lambda _event: None,
     ) -> Remains:
-        """Lift the protection and delete the stack, then the archives' bucket. Raises DeploymentFailed."""
+        """Lift the protection and delete the stack, then what the archives' bucket holds. Raises DeploymentFailed.
+
+        That bucket itself stays: S3 gives the name of a deleted one out again only hours later, and the next deployment
+        wants it.
+        """
         stack = inventory.stack
         self._change_sets.protect(is_protected=False)
         for output in _TABLES:
@@ -140,7 +147,8 @@ class Destroying:
                 f"The stack could not be deleted, it is {ended.status}: {told or ended.reason}",
                 hint="Remove what stands in the way, then again: runctl destroy",
             )
-        self._asset_bucket(inventory.account, stack).remove()
+        archives = self._asset_bucket(inventory.account, stack)
+        archives.clear()
         bucket, count = inventory.bucket, 0
         if bucket is not None and empties_bucket:
             s3 = self._clients.get("s3", S3_CONFIG)
@@ -148,7 +156,7 @@ class Destroying:
             with aws_errors():
                 s3.delete_bucket(Bucket=bucket)
             bucket = None
-        return Remains(bucket=bucket, objects_deleted=count)
+        return Remains(bucket=bucket, objects_deleted=count, asset_bucket=archives.name)
 
     def _asset_bucket(self, account: str, stack: Stack) -> AssetBucket:
         """The bucket that `deploy` made; one that somebody else gave to the template is not ours to delete."""

@@ -80,6 +80,7 @@ def destroy(
             )
         elif empty_bucket:
             invocation.say(f"Deleted the bucket with {remains.objects_deleted} objects.")
+            invocation.say(f"The empty bucket {remains.asset_bucket} is left for the next deployment.")
 
     invocation.answer(
         {
@@ -88,6 +89,7 @@ def destroy(
             "region": inventory.region,
             "kept_bucket": remains.bucket,
             "objects_deleted": remains.objects_deleted,
+            "asset_bucket": remains.asset_bucket,
         },
         text,
     )
