@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runctl.controller.departures import is_invisible_yet, is_ours
-from runctl.controller.evidence import end_attempt, look_again, stored_ending
+from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
 from runctl.controller.stale import until_written
@@ -112,9 +112,15 @@ def _end_last_attempt(
         return None
     ending = stored_ending(current)
     if ending is None:
-        current, _ = look_again(current, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
+        current, view = look_again(current, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
         trained = verdict is not None and verdict.reason is Reason.COMPLETED
-        evidence = Evidence(attempt=current, stop_request=run.stop_request, failure=failure, trained=trained)
+        evidence = Evidence(
+            attempt=current,
+            stop_request=run.stop_request,
+            failure=failure,
+            departure=departure_of(view),
+            trained=trained,
+        )
         ending = classify(evidence)
         end_attempt(ports.runs, run.run_id, current.number, ending, at)
     return ending

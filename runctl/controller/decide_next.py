@@ -6,7 +6,7 @@ from typing import Any
 
 from runctl.controller.admit_run import SECRET_BYTES
 from runctl.controller.departures import end_machine, is_invisible_yet, is_ours
-from runctl.controller.evidence import end_attempt, look_again, stored_ending
+from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore
 from runctl.controller.timeline import event_of_attempt
@@ -53,6 +53,7 @@ def decide_next(
             stop_request=run.stop_request,
             failure=state.error,
             machine_state=None if view is None else view.state,
+            departure=departure_of(view),
             online=_ask_ssm(state, attempt, commands),
         )
     )

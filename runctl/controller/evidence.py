@@ -40,6 +40,11 @@ def look_again(
     return (load_attempt(runs, attempt.run_id, attempt.number) if found else attempt), view
 
 
+def departure_of(view: MachineView | None) -> Departure | None:
+    """How a machine goes, as EC2 shows it; None for one that stays or that EC2 does not know."""
+    return Departure.of_view(view) if view is not None and view.state.is_going else None
+
+
 def verified_end(attempt: Attempt, detail: dict[str, Any]) -> TrainingEnded | None:
     """Read a signed `Training Ended` of this attempt's machine; None for anything else."""
     if not is_authentic(detail, attempt.secret):

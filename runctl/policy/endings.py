@@ -41,6 +41,8 @@ class Evidence:
     """SSM's answer; None when it was not asked."""
     trained: bool = False
     """Whether the state machine's `Train` was answered with success, which only a report of success does."""
+    departure: facts.Departure | None = None
+    """How the machine went, as EC2 shows it now; it says why where the event of its end came before EC2 did."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,11 @@ def _from_departure(evidence: Evidence) -> Ending | None:
     gone = facts.departure(evidence.attempt)
     if gone is None:
         return None
+    if not gone.state_reason and evidence.departure is not None:
+        gone = evidence.departure
     if evidence.stop_request is not None:
         return Ending(evidence.stop_request.reason, sentences.stop_requested(evidence.stop_request))
-    if facts.is_interrupted(evidence.attempt):
+    if facts.is_interrupted(evidence.attempt) or gone.is_spot_interruption:
         return Ending(Reason.SPOT_INTERRUPTION, sentences.interrupted(evidence.attempt))
     text = sentences.lost(evidence.attempt, gone)
     if FactKind.READY in evidence.attempt.facts:

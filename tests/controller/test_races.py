@@ -7,9 +7,10 @@ from runctl.errors import StaleWriteError, Throttled
 from runctl.model.attempt import FactKind
 from runctl.model.decision import StepState
 from runctl.model.ids import InstanceId, TaskToken
+from runctl.model.machine import SPOT_TERMINATION
 from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
-from runctl.model.status import RunStatus
+from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from tests.controller.stages import get_ready, start, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, after
@@ -260,3 +261,19 @@ def test_that_ec2_was_asked_to_end_a_machine_is_told_once_however_often_it_is_as
 
     assert world.machines.terminated.count(world.machine(1)) > 1
     assert world.timeline().count(TimelineKind.MACHINE_TERMINATED) == 1
+
+
+# -- what EC2 shows a moment later --------------------------------------------------------------------------------
+
+
+def test_why_a_machine_went_is_asked_again_when_ec2_did_not_show_it_yet() -> None:
+    """The event overtook DescribeInstances, which is eventually consistent, and the warning was lost."""
+    world = World()
+    execution = to_training(world)
+    world.observe_machine(world.state_change(world.machine()))
+    world.machines.go(world.machine(), SPOT_TERMINATION)
+
+    execution.advance()
+
+    assert world.attempt(1).reason is Reason.SPOT_INTERRUPTION
+    assert execution.state is State.WAIT_FOR_SSM

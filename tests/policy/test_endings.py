@@ -14,6 +14,7 @@ from runctl.model.ids import TaskToken
 from runctl.model.machine import SPOT_TERMINATION, MachineState
 from runctl.model.status import Reason
 from runctl.policy.endings import Evidence, classify, message_of
+from runctl.policy.facts import Departure
 from tests.factories import make_attempt, make_end, make_stop_request, with_facts
 
 LAUNCHED = make_attempt()
@@ -198,6 +199,7 @@ ends = st.builds(make_end, st.sampled_from(list(EndedWhy)), st.sampled_from([Non
     state=st.none() | st.sampled_from(list(MachineState)),
     online=st.none() | st.booleans(),
     trained=st.booleans(),
+    shown=st.none() | st.sampled_from(["", SPOT_TERMINATION]).map(lambda reason: Departure("terminated", reason)),
 )
 def test_every_combination_of_evidence_has_one_reason_and_a_sentence(
     kinds: set[FactKind],
@@ -209,13 +211,14 @@ def test_every_combination_of_evidence_has_one_reason_and_a_sentence(
     state: MachineState | None,
     online: bool | None,
     trained: bool,
+    shown: Departure | None,
 ) -> None:
     attempt = with_facts(
         make_attempt(tokens={wait: TaskToken("t") for wait in tokens}), *kinds, ended=end, gone=gone(state_reason)
     )
     stop = None if stop_reason is None else make_stop_request(stop_reason)
 
-    ending = classify(Evidence(attempt, stop, failure, state, online, trained))
+    ending = classify(Evidence(attempt, stop, failure, state, online, trained, shown))
 
     assert isinstance(ending.reason, Reason)
     assert ending.text
