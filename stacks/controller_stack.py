@@ -15,7 +15,7 @@ from stacks.constructs.dead_letters import DeadLetters
 from stacks.constructs.event_rules import EventRules
 from stacks.constructs.figures import Figures
 from stacks.constructs.functions import Code, Functions
-from stacks.constructs.identity import Names
+from stacks.constructs.identity import STACK_TAG, Names
 from stacks.constructs.machine import Machine
 from stacks.constructs.network import Network
 from stacks.constructs.notifications import Notifications
@@ -128,7 +128,7 @@ class ControllerStack(Stack):
                 Output.VERSION: runctl.__version__,
             }
         )
-        Tags.of(self).add("runctl:stack", Aws.STACK_NAME)
+        Tags.of(self).add(STACK_TAG, Aws.STACK_NAME)
 
     def _allocate_logical_id(self, cfn_element: CfnElement) -> str:
         """Called by the CDK for every resource, parameter, condition and output without an id of its own."""

@@ -14,6 +14,9 @@ from runctl.model.names import Function
 MACHINE_PROFILE: Final = "runctl-ssm-profile"
 """The one instance profile that the launch role may pass. A fixed name: users look for it, and policies name it."""
 
+STACK_TAG: Final = "runctl:stack"
+"""Names the stack on everything that is made by it or for it."""
+
 
 @dataclass(frozen=True)
 class Names:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from aws_cdk import Fn, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnTag, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -15,7 +15,7 @@ from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX
 from runctl.model.names import AGENT_EVENT_SOURCE
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import allow
-from stacks.constructs.identity import MACHINE_PROFILE, Names
+from stacks.constructs.identity import MACHINE_PROFILE, STACK_TAG, Names
 
 USER_DATA_LIMIT: Final = 16 * 1024
 """Bytes before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance with user data input")."""
@@ -130,6 +130,12 @@ class Machine(Construct):
                 )
             ],
             security_group_ids=[security_group_id],
+            # CreateFleet tags machines and fleets only (EC2 API Reference, CreateFleet).
+            tag_specifications=[
+                template.TagSpecificationProperty(
+                    resource_type="volume", tags=[CfnTag(key=STACK_TAG, value=Aws.STACK_NAME)]
+                )
+            ],
             user_data=user_data,
         )
 
