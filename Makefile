@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel bench check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel bench burst snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,16 @@ test-wheel: wheel ## Install the wheel from the package index in a clean environ
 
 bench: assembly ## Measure the local target: first line of a training, memory, what a longer training costs
 	$(BIN)/python -m benchmarks
+
+burst: assembly ## Submit 200 runs against ten concurrent invocations: every run ends well, memory stays small
+	$(BIN)/python -m benchmarks.burst
+
+snapshot: assembly ## Take the template as it is now for the one that was looked at
+	$(BIN)/python -m tests.gates.test_snapshot
+
+audit: $(READY) ## Ask the vulnerability database about everything that is locked (needs the network)
+	for name in dev lambda agent bootstrap; do \
+	  $(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
 
 check: $(READY) ## Style, types and import rules, in seconds
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Try the wheel as a user would, from the package index: `make test-wheel`, or `python -m tests.wheel.from_index WHEEL`.
+"""Try the wheel as a user would, from the package index: `make test-wheel`.
 
 Prints what it measured beside what it must reach, and ends with 1 when something is over its limit or fails.
 """
