@@ -19,6 +19,11 @@ IDLE_NURSERY_S: Final = 600
 """Idle time after which the process that forks environments may end. It holds little more than imported libraries, and
 without it the first step of the next run waits for them."""
 
+WARM_ENVIRONMENTS: Final = 16
+"""Execution environments to keep, of all functions together; more end as soon as they stand idle. Each has some 45 MiB
+of its own, and thirteen functions that each kept the ten of a burst would fill this machine. Larger than the
+concurrency, so that those which are busy do not drive out all others."""
+
 LAMBDA_CONCURRENCY: Final = 10
 """Concurrent invocations in the account: what a new AWS account has. More are throttled, here as there."""
 

@@ -7,6 +7,7 @@ its log. An environment ends when its connection closes, so that none outlives t
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -55,6 +56,9 @@ def main(control_fd: int, code_dir: str, preload: list[str]) -> None:
     for name in preload:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
+    gc.collect()
+    # Or the first collection in an environment writes to every page that it shares with this process (gc.freeze).
+    gc.freeze()
     alive: set[int] = set()
     while True:
         readable, _, _ = select.select([control], [], [], _REAP_EVERY_S)

@@ -1,8 +1,9 @@
 """Functions of Python run in execution environments of our own; their errors keep their names.
 
 ministack reports every exception as `Runtime.HandlerError`, kills the environment after one, waits up to 50 ms for the
-log of each invocation and keeps one environment of each function for ever. Here an exception goes out under its class
-name (Lambda Developer Guide, "Lambda function errors in Python"), the environment lives on, and idle ones end.
+log of each invocation, and keeps one environment of each function for ever and those of a burst for minutes. Here an
+exception goes out under its class name (Lambda Developer Guide, "Lambda function errors in Python"), the environment
+lives on, and idle ones end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends.running import CURRENT
 from runctl.local.emulator.seam import module, replace
 from runctl.local.emulator.service_rights import role_allows
-from runctl.local.emulator.settings import IDLE_NURSERY_S
+from runctl.local.emulator.settings import IDLE_NURSERY_S, WARM_ENVIRONMENTS
 
 _INVOKE: Final = "lambda:InvokeFunction"
 
@@ -43,9 +44,20 @@ def apply(functions_dir: Path) -> Nurseries:
             answer = environment.invoke(event, request_id, invoked_function_arn=config.get("FunctionArn", ""))
         finally:
             runtime.release_worker(environment)
+            end_surplus()
         if answer["status"] == "ok":
             return {"body": answer["result"], "log": answer["log"]}
         return {"body": answer["error"], "error": True, "function_error": "Unhandled", "log": answer["log"]}
+
+    def end_surplus() -> None:
+        """End the environments that stood idle for longest, as far as there are too many of all functions together."""
+        with runtime._lock:
+            alive = [(key, each) for key, environments in runtime._workers.items() for each in environments]
+            idle = sorted((pair for pair in alive if not pair[1].in_use), key=lambda pair: pair[1].last_used)
+            surplus = idle[: max(0, len(alive) - WARM_ENVIRONMENTS)]
+            for key, each in surplus:
+                runtime._workers[key].remove(each)
+        runtime.kill_workers([each for _, each in surplus])
 
     def environment_class(config: dict[str, Any]) -> Any:
         """The class of a new environment: ours for Python, ministack's for what else there is."""
