@@ -187,9 +187,11 @@ def _tell(run: Run, attempt: Attempt, *, runs: RunStore, machines: Machines, now
         raise RunEnded(f"The run {run.run_id} ended while its machine was launched.")
     if current.stop_request is None:
         status = current.status if current.status is RunStatus.RECOVERING else RunStatus.PROVISIONING
+        wait = current.capacity_wait
         update = {
             "status": status,
-            "capacity_wait": None,
+            # Not over before the machine comes up: EC2 may still let it go for want of capacity.
+            "capacity_wait": wait and wait.model_copy(update={"next_try_at": None}),
             "message": f"The {sentences.machine(attempt)} is starting.",
             "updated_at": now(),
         }

@@ -56,7 +56,7 @@ def start_training(
     at = now()
     if FactKind.STARTED not in attempt.facts:
         preparing = f"The {sentences.machine(attempt)} prepares code and environment."
-        run = move(runs, run, RunStatus.PREPARING, preparing, at)
+        run = move(runs, run, RunStatus.PREPARING, preparing, at, capacity_wait=None)
     points = _resume_points(run, attempt, runs=runs, bucket=bucket)
     bucket.put_job(
         instance_id,
@@ -74,6 +74,8 @@ def start_training(
             prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id),
             code=run.spec.code,
             script=run.spec.script,
+            module=run.spec.module,
+            command=run.spec.command,
             args=run.spec.args,
             environment=run.spec.environment,
             setup=run.spec.setup,

@@ -1,5 +1,6 @@
 """A run: what the user asked for, and how it stands."""
 
+import shlex
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -10,6 +11,8 @@ from runctl.model import timing
 from runctl.model.base import Model, UtcDatetime
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.status import Reason, RunStatus
+
+_LABEL_CHARACTERS = 60
 
 
 class PurchaseOption(StrEnum):
@@ -30,8 +33,12 @@ class CodeRef(Model):
 class RunRequest(Model):
     """What a person asks for. Durations are whole seconds here, for they become `TimeoutSeconds`."""
 
-    script: str
-    """Path of the training script, relative to the project's root, with forward slashes."""
+    script: str = ""
+    """Path of the training script, relative to the project's root, with forward slashes. Empty: `command` is run."""
+    module: Annotated[str, Field(pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$")] = ""
+    """The script is run as this module, with `python -m`; its file is looked up where `script` does not say it."""
+    command: tuple[str, ...] = ()
+    """The words of a command that is run in place of a script: no shell reads them."""
     args: tuple[str, ...] = ()
     instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
@@ -55,9 +62,24 @@ class RunRequest(Model):
     @classmethod
     def _script_stays_inside(cls, value: str) -> str:
         parts = value.split("/")
-        if not value or value.startswith("/") or ".." in parts or "\\" in value:
+        if value.startswith("/") or ".." in parts or "\\" in value:
             raise ValueError("the script's path must be relative and stay inside the project")
         return value
+
+    @model_validator(mode="after")
+    def _one_thing_is_run(self) -> "RunRequest":
+        if bool(self.script or self.module) == bool(self.command):
+            raise ValueError("name what is run: either a script, or its module, or a command")
+        if self.command and not self.command[0]:
+            raise ValueError("the command's first word is empty")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What is run, as people type it, without its arguments and not too long."""
+        words = self.command or (("python", "-m", self.module) if self.module else (self.script,))
+        text = shlex.join(words)
+        return text if len(text) <= _LABEL_CHARACTERS else f"{text[: _LABEL_CHARACTERS - 1]}…"
 
     @model_validator(mode="after")
     def _heartbeats_fit(self) -> "RunRequest":
@@ -83,7 +105,7 @@ class StopRequest(Model):
 
 
 class CapacityWait(Model):
-    """What is tried, and when next, while there is no machine."""
+    """What is tried, and when next, until a machine has come up."""
 
     waiting_since: UtcDatetime
     tries: Annotated[int, Field(ge=1)]

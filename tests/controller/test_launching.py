@@ -1,5 +1,7 @@
 """Launch tries: written before the call, replayed unchanged, and a new one only after an answer."""
 
+from datetime import timedelta
+
 import pytest
 
 from runctl.errors import (
@@ -14,12 +16,13 @@ from runctl.errors import (
 )
 from runctl.model.decision import StepState
 from runctl.model.ids import RunId
+from runctl.model.machine import MachineState
 from runctl.model.names import State
 from runctl.model.run import PurchaseOption
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import start, to_training, to_wait_for_ssm
+from tests.controller.stages import get_ready, start, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, make_spec, make_stop_request
 from tests.fakes.world import World
 
@@ -250,8 +253,12 @@ def test_a_run_waits_in_the_same_attempt_and_says_so_until_there_is_a_machine() 
     assert waiting.status is RunStatus.PROVISIONING
     assert waiting.message.startswith("AWS has no machine now; the next try is in 15 s. EC2 launched no machine.")
     assert waiting.capacity_wait is not None
-    assert world.run().capacity_wait is None
+    launched = world.run().capacity_wait
+    assert launched is not None
+    assert launched.next_try_at is None
     assert len(world.runs.attempts(RUN_ID)) == 1
+    get_ready(world, execution)
+    assert world.run().capacity_wait is None
 
 
 def test_a_machine_that_dies_for_want_of_capacity_while_pending_is_waited_for_too() -> None:
@@ -365,3 +372,21 @@ def test_a_machine_of_an_execution_that_is_stopped_during_the_launch_is_ended() 
     assert world.run().status is RunStatus.CANCELLED
     assert len(world.machines.launched) == 1
     assert world.machines.alive == []
+
+
+def test_machines_that_ec2_launches_and_lets_go_for_want_of_capacity_do_not_begin_the_wait_anew() -> None:
+    world = World()
+    execution = start(world, spec=make_spec(capacity_timeout_s=600))
+    began = world.clock()
+
+    for _ in range(40):
+        if execution.advance() is not State.WAIT_FOR_SSM:
+            break
+        world.clock.move(5)
+        world.machines.go(world.machine(), "Server.InsufficientInstanceCapacity", state=MachineState.TERMINATED)
+        world.observe_machine(world.state_change(world.machine(), MachineState.TERMINATED))
+        if execution.advance() is State.WAIT_FOR_CAPACITY and execution.deadline is not None:
+            world.clock.at = execution.deadline
+
+    assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.CAPACITY)
+    assert world.clock() - began < timedelta(seconds=700)
