@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import shutil
@@ -59,7 +60,7 @@ def insist(what: str, call: Callable[[], Found]) -> Found:
     while True:
         try:
             return call()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
             say(f"{what}: {error}")
             if attempt == TRIES:
                 raise

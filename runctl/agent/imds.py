@@ -1,5 +1,6 @@
 """The instance metadata service, version 2 (EC2 User Guide, "Use the Instance Metadata Service")."""
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -54,5 +55,8 @@ class Imds:
         return self._read(request)
 
     def _read(self, request: urllib.request.Request) -> str:
-        with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-            return answer.read().decode()
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                return answer.read().decode()
+        except http.client.HTTPException as error:  # an answer that breaks off is no OSError
+            raise OSError(f"{type(error).__name__}: {error}") from error

@@ -1,5 +1,6 @@
 """Fetches the checkpoint to resume from: the newest whose files are what the manifest says."""
 
+import http.client
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,9 +31,12 @@ class HttpLinks:
 
     def read(self, url: str) -> Iterator[bytes]:
         """Go through the chunks."""
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            while chunk := answer.read(_CHUNK_BYTES):
-                yield chunk
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+                while chunk := answer.read(_CHUNK_BYTES):
+                    yield chunk
+        except http.client.HTTPException as error:  # an answer that breaks off is no OSError
+            raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
