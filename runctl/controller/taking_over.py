@@ -15,7 +15,7 @@ from runctl.model.ids import RunId
 from runctl.model.run import Run, StopRequest
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason
-from runctl.model.timeline import TimelineKind
+from runctl.model.timeline import TimelineEvent, TimelineKind
 
 REASON_OF_STATUS: Final = MappingProxyType(
     {
@@ -43,7 +43,7 @@ def take_over(
     event = event_of_run(run_id, TimelineKind.EXECUTION_STOPPED, at, text)
     if ports.runs.request_stop(run_id, request, event) is None:
         return "nothing"
-    run = until_written(lambda: _mark(ports.runs, run_id, at))
+    run = until_written(lambda: _mark(ports.runs, run_id, event))
     attempt = ports.runs.attempt(run_id, run.attempt) if run.attempt else None
     if attempt is not None and attempt.command_id is not None and not is_settled(attempt):
         save_and_leave(
@@ -62,9 +62,10 @@ def take_over(
     return "concluded"
 
 
-def _mark(runs: RunStore, run_id: RunId, at: datetime) -> Run:
-    """Write that no state of the execution will conclude the run, so that whoever sees its end does."""
+def _mark(runs: RunStore, run_id: RunId, event: TimelineEvent) -> Run:
+    """Write that no state of the execution will conclude the run, so that whoever sees its end does. The event comes
+    along: a stop that was requested before has kept it from being written with the request."""
     run = load_run(runs, run_id)
     if run.execution_ended or run.status.is_terminal:
         return run
-    return runs.save_run(run.model_copy(update={"execution_ended": True, "updated_at": at}))
+    return runs.save_run(run.model_copy(update={"execution_ended": True, "updated_at": event.at}), [event])

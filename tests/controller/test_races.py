@@ -277,3 +277,15 @@ def test_why_a_machine_went_is_asked_again_when_ec2_did_not_show_it_yet() -> Non
 
     assert world.attempt(1).reason is Reason.SPOT_INTERRUPTION
     assert execution.state is State.WAIT_FOR_SSM
+
+
+def test_an_execution_that_is_stopped_while_its_run_stops_stands_in_the_timeline() -> None:
+    world = World()
+    execution = to_training(world)
+    world.stop_run()
+    execution.abort()
+
+    world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+    world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+
+    assert world.timeline().count(TimelineKind.EXECUTION_STOPPED) == 1
