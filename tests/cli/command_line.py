@@ -14,6 +14,7 @@ from runctl.local.cloud import CloudStatus
 from runctl_cli.main import main
 from runctl_cli.settings import Configuration
 from runctl_cli.wiring import Wiring
+from tests.cli.deployments import GivenFindings, NotedDeploying, NotedDestroying
 from tests.client.deployment import MemoryDeployment
 
 
@@ -91,6 +92,11 @@ class MemoryWiring(Wiring):
     cloud: NotedCloud
     refusal: RunctlError | None = None
     """What making a client answers instead of one."""
+    of_deploying: NotedDeploying = field(default_factory=NotedDeploying)
+    of_destroying: NotedDestroying = field(default_factory=NotedDestroying)
+    of_checks: GivenFindings = field(default_factory=GivenFindings)
+    configurations: list[Configuration] = field(default_factory=list[Configuration])
+    """With what a target was asked for."""
 
     def client(self, configuration: Configuration) -> Client:
         if self.refusal is not None:
@@ -100,6 +106,20 @@ class MemoryWiring(Wiring):
 
     def local_cloud(self, configuration: Configuration) -> NotedCloud:
         return self.cloud
+
+    def deploying(self, configuration: Configuration, say: Callable[[str], None]) -> NotedDeploying:
+        self.configurations.append(configuration)
+        return self.of_deploying
+
+    def destroying(self, configuration: Configuration, say: Callable[[str], None]) -> NotedDestroying:
+        self.configurations.append(configuration)
+        return self.of_destroying
+
+    def checks(self, configuration: Configuration, instance_types: Sequence[str]) -> GivenFindings:
+        if self.refusal is not None:
+            raise self.refusal
+        self.configurations.append(configuration)
+        return self.of_checks.of(instance_types)
 
 
 class CommandLine:
