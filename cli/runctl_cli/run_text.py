@@ -90,7 +90,7 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
     spec = run.spec
     lasted = duration_text((run.ended_at or now) - run.created_at)
     facts = [
-        ("Script", shlex.join([spec.script, *spec.args])),
+        ("Command" if spec.command else "Script", " ".join([spec.label, shlex.join(spec.args)]).strip()),
         ("Machine", f"{' or '.join(spec.instance_types)}, {spec.purchase_option.value}"),
         ("Submitted", f"{_clock(run.created_at)} by {run.user}; {'took' if run.ended_at else 'for'} {lasted}"),
     ]

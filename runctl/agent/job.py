@@ -41,7 +41,7 @@ class ResumePoint:
 
 @dataclass(frozen=True)
 class Job:
-    """All that the agent needs to know of the attempt."""
+    """All that the agent needs to know of the attempt. There is a script or a command."""
 
     run_id: str
     attempt: int
@@ -56,6 +56,8 @@ class Job:
     prefix: str
     code: CodeRef
     script: str
+    module: str
+    command: tuple[str, ...]
     args: tuple[str, ...]
     environment: dict[str, str]
     setup: str
@@ -66,6 +68,11 @@ class Job:
     save_limit_s: float
     heartbeat_interval_s: float
     dead_man_s: float
+
+    @property
+    def label(self) -> str:
+        """What is run, for messages."""
+        return self.command[0] if self.command else self.script
 
 
 def read_job(text: str | bytes) -> Job:
@@ -87,7 +94,9 @@ def read_job(text: str | bytes) -> Job:
             log_stream=document["log_stream"],
             prefix=document["prefix"],
             code=CodeRef(document["code"]["key"], document["code"]["sha256"]),
-            script=document["script"],
+            script=document.get("script", ""),
+            module=document.get("module", ""),
+            command=tuple(document.get("command", ())),
             args=tuple(document.get("args", ())),
             environment=dict(document.get("environment", {})),
             setup=document.get("setup", ""),

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +38,13 @@ def prepare(
 ) -> Prepared:
     """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so."""
     fetch_code(job.code, store, folder.code, cancelled)
-    script = folder.code / job.script
-    if not script.is_file():
+    script = job.script or script_of_command(job.command, folder.code)
+    if job.script and not (folder.code / script).is_file():
         raise SetupError(f"the project's code has no {job.script}")
-    packages = find_packages(folder.code, job.script)
+    packages = find_packages(folder.code, script)
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
     python = environment.prepare(packages, with_pip=bool(job.setup))
-    command = training_command(python, script, job)
+    command = training_command(python, folder.code, job)
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(job.resume_points)
     variables = training_environment(os.environ, python, job, folder, resumed)
     if job.setup:
@@ -65,13 +65,39 @@ def _shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def training_command(python: Path, script: Path, job: Job) -> tuple[str, ...]:
-    """A Python script by its path in the project, as a person would type it there; anything else runs by itself."""
+_PYTHON = frozenset({"python", "python3"})
+
+
+def script_of_command(command: Sequence[str], code: Path) -> str:
+    """The first word of a command that names a file of the project: packages are looked for from there up. Empty, for
+    the project's root, when there is none."""
+    root = code.resolve()
+    for word in command:
+        try:
+            path = (root / word).resolve()
+            if path.is_file() and path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        except (OSError, ValueError):
+            continue  # a word may be too long for a name, or hold what no name can
+    return ""
+
+
+def training_command(python: Path, code: Path, job: Job) -> tuple[str, ...]:
+    """A Python script by its path in the project, as a person would type it there; a module by its name; a shell
+    script by bash unless it is executable; anything else by itself."""
+    if job.command:
+        first, *rest = job.command
+        return (str(python) if first in _PYTHON else first, *rest, *job.args)
+    if job.module:
+        return (str(python), "-m", job.module, *job.args)
+    script = code / job.script
     if script.suffix == ".py":
         return (str(python), job.script, *job.args)
-    if not os.access(script, os.X_OK):
-        raise SetupError(f"{job.script} is neither a Python script nor executable")
-    return (str(script), *job.args)
+    if os.access(script, os.X_OK):
+        return (str(script), *job.args)
+    if script.suffix == ".sh":
+        return (_shell(), job.script, *job.args)
+    raise SetupError(f"{job.script} is neither a Python script, nor a shell script, nor executable")
 
 
 def training_environment(

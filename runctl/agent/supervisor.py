@@ -189,7 +189,7 @@ class Supervisor:
         try:
             training = self._world.start(prepared, self._folder.code, self._log)
         except OSError as error:
-            message = f"{self._job.script} could not be started: {error}"
+            message = f"{self._job.label} could not be started: {error}"
             self._log.say(message)
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         self._training = training

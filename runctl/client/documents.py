@@ -81,7 +81,7 @@ def listed_document(run: Run) -> dict[str, Any]:
         "name": run.name,
         "status": run.status.value,
         "reason": None if run.reason is None else run.reason.value,
-        "script": run.spec.script,
+        "script": run.spec.label,
         "user": run.user,
         "created_at": iso(run.created_at),
         "ended_at": _time(run.ended_at),

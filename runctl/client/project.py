@@ -91,6 +91,19 @@ def script_in_project(script: Path, root: Path) -> str:
     return PurePosixPath(inside.relative_to(top)).as_posix()
 
 
+def module_in_project(module: str, root: Path) -> str:
+    """Find the file that `python -m MODULE` would run in the project. Raises InvalidSpec when there is none."""
+    below = module.replace(".", "/")
+    candidates = [f"{start}{below}{end}" for start in ("", "src/") for end in (".py", "/__main__.py")]
+    found = next((name for name in candidates if (root / name).is_file()), None)
+    if found is None:
+        raise InvalidSpec(
+            f"There is no module {module} in the project {root}: no {candidates[0]} and no {candidates[1]}.",
+            hint=f"A module of a package that is installed is run with: --command 'python -m {module}'",
+        )
+    return found
+
+
 def collect_files(
     root: Path, *, exclude: Sequence[str] = (), script: str | None = None, max_bytes: int = MAX_PROJECT_BYTES
 ) -> ProjectFiles:

@@ -13,7 +13,7 @@ from runctl.model.run import RunSpec as StoredSpec
 class RunSpec(RunRequest):
     """A training to run. What is stored of it is `runctl.model.run.RunSpec`: the same, with the code that was uploaded.
 
-    `script` is relative to the project's folder.
+    `script` is relative to the project's folder; in its place there is `module` or `command`.
     """
 
     project_dir: Path | None = None
@@ -21,7 +21,7 @@ class RunSpec(RunRequest):
     project: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Name under which runs are listed together. None: the name of the project's folder."""
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """Name of the run. None: the script's, without its ending."""
+    """Name of the run. None: the script's, without its ending; the module's; the command's first word."""
     exclude: tuple[str, ...] = ()
     """Patterns of .gitignore, relative to the project's folder: what is not sent."""
     max_project_bytes: Annotated[int, Field(ge=1)] = MAX_PROJECT_BYTES

@@ -45,7 +45,9 @@ class AgentJob(WireModel):
     prefix: str
     """`runs/<run>/attempts/<0001>/<role-id>:<instance-id>/`: the only keys that this machine may write."""
     code: CodeRef
-    script: str
+    script: str = ""
+    module: str = ""
+    command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     setup: str = ""

@@ -16,7 +16,7 @@ from runctl.agent.environment import PythonEnvironment
 from runctl.agent.job import CodeRef, LinkedFile, ResumePoint
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.packages import Packages, PackagesKind, find_packages
-from runctl.agent.preparation import Prepared, prepare, training_command, training_environment
+from runctl.agent.preparation import Prepared, prepare, script_of_command, training_command, training_environment
 from runctl.agent.project_code import fetch_code, unpack
 from runctl.agent.resume import CheckpointFetcher, Resumed
 from runctl.agent.run_log import RunLog
@@ -404,23 +404,60 @@ def test_first_attempt_has_no_checkpoint_to_resume_from(tmp_path: Path) -> None:
     assert "VIRTUAL_ENV" not in environment
 
 
-def test_python_scripts_run_by_their_path_in_the_project(tmp_path: Path) -> None:
-    command = training_command(
-        Path("/py"), tmp_path / "a" / "train.py", job(script="a/train.py", args=("--epochs", "3"))
-    )
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        ({"script": "a/train.py", "args": ("--epochs", "3")}, ("/py", "a/train.py", "--epochs", "3")),
+        ({"script": "a/train.py", "module": "a.train", "args": ("x",)}, ("/py", "-m", "a.train", "x")),
+        ({"script": "", "command": ("torchrun", "train.py")}, ("torchrun", "train.py")),
+        ({"script": "", "command": ("python", "-c", "print(1)")}, ("/py", "-c", "print(1)")),
+        ({"script": "", "command": ("python3", "a/train.py")}, ("/py", "a/train.py")),
+    ],
+)
+def test_command_is_as_a_person_would_type_it_in_the_project(
+    tmp_path: Path, asked: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    assert training_command(Path("/py"), tmp_path, job(**asked)) == command
 
-    assert command == ("/py", "a/train.py", "--epochs", "3")
 
-
-def test_other_scripts_run_by_themselves_and_must_be_executable(tmp_path: Path) -> None:
+def test_executable_scripts_run_by_themselves_and_shell_scripts_without_the_right_by_a_shell(tmp_path: Path) -> None:
     script = tmp_path / "train.sh"
     script.touch()
     asked = job(script="train.sh", args=("x",))
-    with pytest.raises(SetupError, match="executable"):
-        training_command(Path("/py"), script, asked)
+
+    shell, *rest = training_command(Path("/py"), tmp_path, asked)
     script.chmod(0o755)
 
-    assert training_command(Path("/py"), script, asked) == (str(script), "x")
+    assert shell.rpartition("/")[2] in {"bash", "sh"}
+    assert rest == ["train.sh", "x"]
+    assert training_command(Path("/py"), tmp_path, asked) == (str(script), "x")
+
+
+def test_other_files_must_be_executable(tmp_path: Path) -> None:
+    (tmp_path / "train.r").touch()
+
+    with pytest.raises(SetupError, match="executable"):
+        training_command(Path("/py"), tmp_path, job(script="train.r"))
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        (("torchrun", "--nproc-per-node", "8", "a/train.py", "b.py"), "a/train.py"),
+        (("torchrun", "./b.py"), "b.py"),
+        (("nvidia-smi",), ""),
+        (("cat", "../secret", "/etc/passwd", "x" * 5_000, "a\0b"), ""),
+    ],
+)
+def test_packages_of_a_command_are_looked_for_from_its_first_file_up(
+    tmp_path: Path, command: tuple[str, ...], found: str
+) -> None:
+    code = tmp_path / "code"
+    (code / "a").mkdir(parents=True)
+    for file in (code / "a" / "train.py", code / "b.py", tmp_path / "secret"):
+        file.touch()
+
+    assert script_of_command(command, code) == found
 
 
 def _prepare(tmp_path: Path, files: dict[str, str], cancelled: Callable[[], bool] = _never, **fields: Any) -> Prepared:
@@ -456,3 +493,13 @@ def test_set_up_command_is_ended_when_asked(tmp_path: Path) -> None:
 
     with pytest.raises(SetupCancelledError):
         _prepare(tmp_path, {"train.py": ""}, begun.exists, setup=f"touch '{begun}'; sleep 60")
+
+
+def test_commands_packages_are_those_of_the_file_that_it_names(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="pyproject"):
+        _prepare(
+            tmp_path,
+            {"a/train.py": "", "a/pyproject.toml": "[not toml", "requirements.txt": ""},
+            script="",
+            command=("torchrun", "a/train.py"),
+        )

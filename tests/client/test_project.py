@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runctl.client.project import collect_files, find_project_root, script_in_project
+from runctl.client.project import collect_files, find_project_root, module_in_project, script_in_project
 from runctl.errors import InvalidSpec
 
 
@@ -132,3 +132,26 @@ def test_surest_mark_names_the_root(tmp_path: Path, marks: list[str], root: str)
     _write(tmp_path, "training/deep/train.py", *marks)
 
     assert find_project_root(tmp_path / "training/deep") == (tmp_path / root).resolve()
+
+
+@pytest.mark.parametrize(
+    ("there", "module"),
+    [
+        ("pkg/fit.py", "pkg.fit"),
+        ("pkg/fit/__main__.py", "pkg.fit"),
+        ("src/pkg/fit.py", "pkg.fit"),
+        ("src/pkg/__main__.py", "pkg"),
+    ],
+)
+def test_module_is_found_where_python_would_find_it(tmp_path: Path, there: str, module: str) -> None:
+    (tmp_path / there).parent.mkdir(parents=True)
+    (tmp_path / there).touch()
+
+    assert module_in_project(module, tmp_path) == there
+
+
+def test_module_of_an_installed_package_is_pointed_to_command(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match="no module lightning") as caught:
+        module_in_project("lightning", tmp_path)
+
+    assert "--command 'python -m lightning'" in caught.value.hint

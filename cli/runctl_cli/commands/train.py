@@ -1,6 +1,5 @@
 """`runctl train`."""
 
-import shlex
 import sys
 from datetime import timedelta
 from decimal import Decimal
@@ -9,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runctl.errors import InvalidSpec, UsageError
+from runctl.errors import InvalidSpec
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
 from runctl_cli.parameters import DURATION, USD, VARIABLE
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
+from runctl_cli.what_to_run import WhatToRun, what_to_run
 
 if TYPE_CHECKING:
     from runctl.client.client import Plan
@@ -28,12 +28,14 @@ Examples:
   runctl train train.py --instance-type g5.xlarge --spot --wait
   runctl train train.py --max-runtime 6h --max-cost 10 -- --epochs 3
   runctl train train.py --script-args "--epochs 3"
+  runctl train --command "torchrun --nproc-per-node 8 train.py"
 """
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("script", type=click.Path(path_type=Path))
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]...")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [-- ARGS]...")
+@click.option("--module", "-m", metavar="MODULE", help="Run a module of the project, as python -m does.")
+@click.option("--command", metavar="TEXT", help="Run a command, split as a shell would; no shell reads it.")
 @click.option(
     "--instance-type", "instance_types", multiple=True, metavar="TYPE", help="EC2 instance type; repeat for a choice."
 )
@@ -69,17 +71,26 @@ Examples:
 )
 @click.pass_obj
 def train(
-    invocation: Invocation, script: Path, arguments: tuple[str, ...], wait: bool, yes: bool, **asked: Any
+    invocation: Invocation,
+    words: tuple[str, ...],
+    module: str | None,
+    command: str | None,
+    script_args: str | None,
+    wait: bool,
+    yes: bool,
+    **asked: Any,
 ) -> None:
     """Train SCRIPT on a machine of its own.
 
-    The project is sent to the machine; what the script writes to RUNCTL_CHECKPOINT_DIR is kept, and resumed from
-    after an interruption. Arguments after two dashes are the script's.
+    SCRIPT is a Python or shell script of the project, or a program in it; -m MODULE or --command TEXT stand in its
+    place. The project is sent to the machine; what the script writes to RUNCTL_CHECKPOINT_DIR is kept, and resumed
+    from after an interruption. Arguments after two dashes are the script's.
     """
     from runctl.client.client import prepare
 
     configuration = invocation.configuration
-    spec = _spec(configuration, script, _script_arguments(arguments, asked.pop("script_args")), **asked)
+    what = what_to_run(words, module=module, command=command, script_args=script_args)
+    spec = _spec(configuration, what, **asked)
     prepared = prepare(spec)
     for skipped in prepared.files.skipped:
         invocation.say(f"Note: {skipped}")
@@ -97,26 +108,9 @@ def train(
     _answer_submitted(invocation, run)
 
 
-def _script_arguments(after_dashes: tuple[str, ...], text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return after_dashes
-    if after_dashes:
-        raise UsageError(
-            "The script's arguments are given twice: after the script, and with --script-args.",
-            hint="Use one: runctl train SCRIPT -- ARGS",
-        )
-    try:
-        return tuple(shlex.split(text))
-    except ValueError as error:
-        raise UsageError(
-            f"--script-args cannot be split: {str(error).lower()}.", hint="Check the quotes, or use: -- ARGS"
-        ) from error
-
-
 def _spec(
     configuration: "Configuration",
-    script: Path,
-    arguments: tuple[str, ...],
+    what: WhatToRun,
     *,
     instance_types: tuple[str, ...],
     spot: bool | None,
@@ -140,10 +134,15 @@ def _spec(
     run = settings.run
     root = configuration.folder
     purchase = run.purchase if spot is None else PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
+    script = Path(what.script).as_posix() if what.script else ""
+    if script and not is_empty_project(root):
+        script = script_in_project(Path(script), root)
     try:
         return RunSpec(
-            script=script.as_posix() if is_empty_project(root) else script_in_project(script, root),
-            args=arguments,
+            script=script,
+            module=what.module,
+            command=what.command,
+            args=what.args,
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
             environment={**run.env, **_from_files(env_files), **dict(variables)},
@@ -203,7 +202,7 @@ def _confirm(invocation: Invocation, plan: "Plan", *, yes: bool) -> None:
     price = "at a price that is not known" if hourly is None else f"at most {usd_text(hourly)} an hour"
     sum_text = "" if total is None else f", {usd_text(total)} in all"
     invocation.say(
-        f"{plan.prepared.spec.script} on {types}, {estimate.purchase_option.value}: {price}, "
+        f"{plan.prepared.spec.label} on {types}, {estimate.purchase_option.value}: {price}, "
         f"for at most {duration_text(estimate.runtime)}{sum_text}."
     )
     limit = invocation.configuration.settings.confirm.above_usd

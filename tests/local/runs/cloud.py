@@ -76,9 +76,11 @@ class Cloud:
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def train(self, script: str, *arguments: str, options: tuple[str, ...] = (), folder: str = ".") -> str:
-        """Start a run without waiting for it; answer its id."""
-        words = ("train", script, "--instance-type", "t3.micro", "--yes", *options, "--", *arguments)
+    def train(self, *script: str, options: tuple[str, ...] = (), folder: str = ".") -> str:
+        """Start a run without waiting for it, of a script and its arguments or of what the options say; answer its
+        id."""
+        dashes = ("--",) if script[1:] else ()
+        words = ("train", *script[:1], "--instance-type", "t3.micro", "--yes", *options, *dashes, *script[1:])
         command = self.runctl(*words, folder=folder)
         assert command.exit_code == 0, command
         return cast("str", command.data["run_id"])

@@ -59,3 +59,24 @@ def test_variables_come_from_the_flags_a_file_and_the_shell(cloud: Cloud, monkey
     assert "FILED: 9 characters, 'two'" in log
     assert "BOTH: 4 characters, 'fla'" in log
     assert "FROM_SHELL: 14 characters, 'fro'" in log
+
+
+def test_command_runs_in_place_of_a_script(cloud: Cloud) -> None:
+    run_id = cloud.train(options=("--command", "python -m succeed"))
+
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert f"hello from {run_id}" in cloud.runctl("logs", run_id, output="text").stdout
+    assert cloud.events(run_id)[0]["text"].partition(" submitted ")[2].startswith("python -m succeed on t3.micro")
+
+
+def test_module_runs_by_its_name(cloud: Cloud) -> None:
+    (cloud.root / "kites").mkdir(exist_ok=True)
+    (cloud.root / "kites" / "fit.py").write_text("import sys, __main__; print(__main__.__spec__.name, sys.argv[1:])")
+
+    run_id = cloud.train(options=("-m", "kites.fit", "--", "--epochs", "3"))
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert "kites.fit ['--epochs', '3']" in cloud.runctl("logs", run_id, output="text").stdout
