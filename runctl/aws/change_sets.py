@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from runctl.aws.errors import aws_errors, code_of
-from runctl.errors import DeploymentFailed
+from runctl.errors import DeploymentFailed, RunctlError
 from runctl.model.base import Model
 from runctl.model.names import STACK_NAME
 
@@ -23,6 +23,9 @@ LOOK_EVERY_S: Final = 2.0
 
 FIRST_LOOKS_S: Final = 0.1
 """What the pauses begin with, before they grow to `LOOK_EVERY_S`."""
+
+PATIENCE: Final = 60
+"""Looks in a row that may fail for a disturbance of AWS, which CloudFormation's own work does not notice."""
 
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 """How CloudFormation says that a change set is empty: it has no code for it (CloudFormation API Reference,
@@ -236,16 +239,24 @@ class ChangeSets:
 
     def _settled(self, stack_id: str, seen: set[str], on_event: Callable[[StackEvent], None]) -> Stack:
         """Tell events until CloudFormation is done with the stack."""
-        pause_s = FIRST_LOOKS_S
+        pause_s, failed_looks = FIRST_LOOKS_S, 0
         while True:
-            stack = self.stack(stack_id)
-            # Events are read after the status, so that the last ones are among them.
-            for event in self._new_events(stack_id, seen):
-                on_event(event)
-            if stack is None:
-                return Stack(stack_id=stack_id, status="DELETE_COMPLETE")
-            if not stack.status.endswith("_IN_PROGRESS"):
-                return stack
+            try:
+                stack = self.stack(stack_id)
+                # Events are read after the status, so that the last ones are among them.
+                new_events = self._new_events(stack_id, seen)
+            except RunctlError as error:
+                failed_looks += 1
+                if not error.retryable or failed_looks > PATIENCE:
+                    raise
+            else:
+                failed_looks = 0
+                for event in new_events:
+                    on_event(event)
+                if stack is None:
+                    return Stack(stack_id=stack_id, status="DELETE_COMPLETE")
+                if not stack.status.endswith("_IN_PROGRESS"):
+                    return stack
             self._sleep(pause_s)
             pause_s = min(pause_s * 1.5, LOOK_EVERY_S)
 
