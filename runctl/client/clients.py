@@ -59,7 +59,10 @@ def find_clients(
     with aws_errors():
         if environment is not None:
             return Clients(_given_session(environment), endpoint_url=environment["AWS_ENDPOINT_URL"])
-        session = boto3.Session(profile_name=profile, region_name=region)
+        # boto3 knows AWS_DEFAULT_REGION only. For the AWS CLI and every other SDK AWS_REGION weighs more (AWS SDKs and
+        # Tools Reference Guide, "AWS Region"): what is deployed should be where they look for it.
+        wanted = region or os.environ.get("AWS_REGION") or None
+        session = boto3.Session(profile_name=profile, region_name=wanted)
         if session.get_credentials() is None:
             raise CredentialsError(
                 "There are no AWS credentials.",
