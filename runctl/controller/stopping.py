@@ -25,7 +25,7 @@ def save_and_leave(
 
     A machine that SSM cannot reach any more cannot be asked, and is ended at once.
     """
-    schedules.terminate_at(run.run_id, at + timedelta(seconds=run.spec.save_limit_s) + timing.STOP_MARGIN)
+    schedules.terminate_at(run.run_id, _ends_at(run, at))
     if attempt.command_id is None:
         # The start command is on its way; whoever sends it looks for the stop request afterwards.
         return
@@ -33,6 +33,12 @@ def save_and_leave(
         send_stop(commands, attempt)
     except MachineNotReady:
         end_machine(run, attempt, runs=runs, machines=machines, at=at)
+
+
+def _ends_at(run: Run, at: datetime) -> datetime:
+    """When the time to save is over. It counts from the first request, so that asking again does not lengthen it."""
+    asked_at = at if run.stop_request is None else run.stop_request.requested_at
+    return max(asked_at + timedelta(seconds=run.spec.save_limit_s), at) + timing.STOP_MARGIN
 
 
 def leave_now(

@@ -4,6 +4,7 @@ import pytest
 
 from runctl.controller.stale import TRIES, until_written
 from runctl.errors import StaleWriteError, Throttled
+from runctl.model import timing
 from runctl.model.attempt import FactKind
 from runctl.model.decision import StepState
 from runctl.model.ids import InstanceId, TaskToken
@@ -289,3 +290,28 @@ def test_an_execution_that_is_stopped_while_its_run_stops_stands_in_the_timeline
     world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
 
     assert world.timeline().count(TimelineKind.EXECUTION_STOPPED) == 1
+
+
+def test_asking_to_stop_again_does_not_give_the_training_more_time_to_save() -> None:
+    world = World()
+    execution = to_training(world)
+    world.stop_run()
+    fires_at = world.schedules.times[RUN_ID]
+    world.clock.move(200)
+
+    world.stop_run()
+    execution.abort()
+    world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
+
+    assert world.schedules.times[RUN_ID] == fires_at
+
+
+def test_a_stop_that_is_passed_on_late_is_never_scheduled_in_the_past() -> None:
+    world = World()
+    to_training(world)
+    world.stop_run()
+    world.clock.move(4_000)
+
+    world.stop_run()
+
+    assert world.schedules.times[RUN_ID] >= world.clock() + timing.STOP_MARGIN
