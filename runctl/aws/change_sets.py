@@ -266,8 +266,9 @@ class ChangeSets:
         for event in self._events(stack_id):
             if event.event_id in seen:
                 break
-            seen.add(event.event_id)
             new.append(event)
+        # Only now, for a page that cannot be read must not lose what was read before it.
+        seen.update(event.event_id for event in new)
         return new[::-1]
 
     def _events(self, stack_id: str) -> Iterator[StackEvent]:
