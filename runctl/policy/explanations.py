@@ -22,8 +22,8 @@ NEXT_STEP: Final = MappingProxyType(
         Reason.QUOTA: "Ask for a higher quota in Service Quotas (EC2), or choose another family of types.",
         Reason.PERMISSION: "Let an administrator of the account look at the refused action.",
         Reason.INVALID_SPEC: "Correct what is named and start the run again.",
-        Reason.TIMEOUT: "Start it again with a longer --max-runtime; its checkpoint is kept.",
-        Reason.BUDGET: "Start it again with a higher cost limit; its checkpoint is kept.",
+        Reason.TIMEOUT: "Start it again with a longer --max-runtime.",
+        Reason.BUDGET: "Start it again with a higher cost limit.",
         Reason.CANCELLED: "",
         Reason.CONTROLLER: "This is a fault of runctl: see runctl events {run_id} and report it.",
     }

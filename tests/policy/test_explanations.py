@@ -35,6 +35,11 @@ def test_an_end_says_what_is_kept_and_what_to_do() -> None:
     )
 
 
+@pytest.mark.parametrize("reason", list(Reason))
+def test_an_end_without_a_checkpoint_does_not_promise_one(reason: Reason) -> None:
+    assert "kept" not in explain_end(RUN_ID, reason, "This was seen.")
+
+
 @pytest.mark.parametrize("why", list(EndedWhy))
 @pytest.mark.parametrize(("exit_code", "signal"), [(None, None), (0, None), (1, None), (75, None), (None, 9)])
 def test_every_way_to_end_is_a_sentence(why: EndedWhy, exit_code: int | None, signal: int | None) -> None:
