@@ -112,7 +112,9 @@ class History:
                 world.stop_run(now=True)
             case "abort" if self.execution.status is ExecutionStatus.RUNNING:
                 self.execution.abort()
-                self._deliver(world.execution_event(ExecutionStatus.ABORTED))
+                self.on_their_way.append(world.execution_event(ExecutionStatus.ABORTED))
+            case "reap":
+                world.reap_machines()
             case "slow goodbyes":
                 world.machines.terminate_takes = True
             case "goodbye":
@@ -209,7 +211,7 @@ class History:
 USUAL = ["boot", "start", "save", "tell", "tell", "time"]
 TROUBLE = [
     *["fail", "leave", "warn", "take", "kill", "command fails", "silence", "tell and keep", "lose"],
-    *["no capacity", "capacity", "slow goodbyes", "goodbye"],
+    *["no capacity", "capacity", "slow goodbyes", "goodbye", "reap"],
 ]
 ENDINGS = ["succeed", "stop", "stop now", "abort"]
 HAPPENINGS = [*USUAL * 6, *TROUBLE * 2, *ENDINGS]

@@ -50,6 +50,7 @@ class Execution:
     def __post_init__(self) -> None:
         given = ExecutionInput.of(self.world.run(self.run_id))
         self.data = given.model_dump(mode="json", exclude_none=True)
+        self.world.executions.statuses[self.run_id] = self.status
 
     @property
     def transitions(self) -> int:
