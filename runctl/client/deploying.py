@@ -11,6 +11,7 @@ from runctl.aws.change_sets import ChangeSet, ChangeSets, Stack, StackEvent
 from runctl.aws.clients import S3_CONFIG
 from runctl.aws.identity import Identity, who_am_i
 from runctl.aws.instance_profiles import role_arn_of
+from runctl.aws.table_protection import unprotect_tables
 from runctl.client.clients import Clients
 from runctl.errors import DeploymentFailed, RunctlError, UsageError
 from runctl.model.base import Model
@@ -167,7 +168,7 @@ class Deploying:
         if not stack.is_half_made:
             return stack
         self._say(f"Deleting what an earlier deployment left: the stack is {stack.status}.")
-        ended = self._change_sets.delete(stack.stack_id)
+        ended = self._delete(stack.stack_id)
         if ended.status != "DELETE_COMPLETE":
             raise DeploymentFailed(
                 f"What an earlier deployment left cannot be deleted: {self._told(ended)}", hint=_EVENTS_HINT
@@ -225,7 +226,7 @@ class Deploying:
         if not creates:
             after = "It was rolled back: all is as before." if "ROLLBACK_COMPLETE" in stack.status else ""
             return DeploymentFailed(f"The update of {STACK_NAME} failed: {why} {after}".rstrip(), hint=_EVENTS_HINT)
-        ended = self._change_sets.delete(stack.stack_id, on_event)
+        ended = self._delete(stack.stack_id, on_event)
         if ended.status != "DELETE_COMPLETE":
             return DeploymentFailed(
                 f"{STACK_NAME} could not be created: {why} What was made of it could not be deleted: "
@@ -238,6 +239,11 @@ class Deploying:
             f"{STACK_NAME} could not be created: {why} What was made of it was deleted again.",
             hint="Mend what is named, then deploy again; runctl doctor shows what else stands in the way.",
         )
+
+    def _delete(self, stack_id: str, on_event: Callable[[StackEvent], None] = lambda _event: None) -> Stack:
+        """Delete a stack that never came to be. Its tables, which nobody has written to, are protected already."""
+        unprotect_tables(self._clients.get("cloudformation"), self._clients.get("dynamodb"), stack_id)
+        return self._change_sets.delete(stack_id, on_event)
 
     def _told(self, stack: Stack) -> str:
         """The first resource that failed and why, in CloudFormation's words."""

@@ -5,17 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
-
-from botocore.exceptions import ClientError
+from typing import Final
 
 from runctl.aws.asset_bucket import AssetBucket, asset_bucket_name, empty_bucket
 from runctl.aws.change_sets import ChangeSets, Stack, StackEvent
 from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
-from runctl.aws.errors import aws_errors, code_of
+from runctl.aws.errors import aws_errors
 from runctl.aws.identity import who_am_i
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.stop_function import StopFunction
+from runctl.aws.table_protection import unprotect_tables
 from runctl.client.clients import Clients
 from runctl.client.deploying import Site
 from runctl.errors import DeploymentFailed, NotDeployedError
@@ -31,7 +30,6 @@ END_LIMIT_S: Final = SAVE_LIMIT.total_seconds() + 600
 machine which did not, and EC2's shutting down."""
 
 _LOOK_EVERY_S: Final = 1.0
-_TABLES: Final = (Output.RUNS_TABLE, Output.BUDGETS_TABLE)
 
 
 @dataclass(frozen=True)
@@ -136,9 +134,7 @@ class Destroying:
         """
         stack = inventory.stack
         self._change_sets.protect(is_protected=False)
-        for output in _TABLES:
-            if output in stack.outputs:
-                self._unprotect_table(stack.outputs[output])
+        unprotect_tables(self._clients.get("cloudformation"), self._clients.get("dynamodb"), stack.stack_id)
         ended = self._change_sets.delete(stack.stack_id, on_event)
         if ended.status != "DELETE_COMPLETE":
             failures = self._change_sets.failures(stack.stack_id)
@@ -192,14 +188,3 @@ class Destroying:
                 )
             self._sleep(_LOOK_EVERY_S)
             waited_s += _LOOK_EVERY_S
-
-    def _unprotect_table(self, name: str) -> None:
-        """Let a table be deleted; one that is gone already is fine."""
-        dynamodb: Any = self._clients.get("dynamodb")
-        with aws_errors():
-            try:
-                dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
-                dynamodb.get_waiter("table_exists").wait(TableName=name)
-            except ClientError as error:
-                if code_of(error) != "ResourceNotFoundException":
-                    raise
