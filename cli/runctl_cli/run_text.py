@@ -125,8 +125,13 @@ def _progress_text(run: "Run") -> str:
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.4g}")
     if progress.throughput is not None:
-        parts.append(f"{progress.throughput:.4g}/s")
+        parts.append(f"{_rate_text(progress.throughput)}/s")
     return ", ".join(parts) + f", {age_text(progress.at)}"
+
+
+def _rate_text(rate: float) -> str:
+    """Write a rate without an exponent: `0.42`, `12.3`, `654,900`."""
+    return f"{rate:.3g}" if rate < 100 else f"{rate:,.0f}"
 
 
 def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:

@@ -208,7 +208,7 @@ def _saved(saved: CheckpointSaved, attempt: Attempt, *, runs: RunStore) -> None:
         attempt=attempt.number,
     )
     step = f" of step {saved.step}" if saved.step is not None else ""
-    text = f"The checkpoint {saved.name}{step} is in the bucket ({saved.bytes} bytes, {saved.files} files)."
+    text = f"The checkpoint {saved.name}{step} is in the bucket ({sentences.size(saved.bytes, saved.files)})."
     data = {"name": saved.name, "step": saved.step, "bytes": saved.bytes}
     timeline = event_of_attempt(
         attempt, TimelineKind.CHECKPOINT_SAVED, saved.saved_at, text, detail=saved.name, data=data

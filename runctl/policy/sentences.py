@@ -39,6 +39,18 @@ def duration(span: timedelta) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
+def size(count: int, files: int) -> str:
+    """Write a size as people say it: `312 bytes`, `80 kB in 2 files`, `1.2 GB in 8 files`."""
+    amount, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if amount < 1_000:
+            break
+        amount, unit = amount / 1_000, larger
+    digits = 0 if unit == "bytes" or amount >= 10 else 1
+    unit = "byte" if count == 1 else unit
+    return f"{amount:.{digits}f} {unit}" + (f" in {files} files" if files != 1 else "")
+
+
 def machine(attempt: Attempt) -> str:
     """Name the attempt's machine as far as it is known: `spot machine i-0… (g5.xlarge, us-east-1b)`."""
     if attempt.instance_id is None:

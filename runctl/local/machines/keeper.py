@@ -60,7 +60,6 @@ class MachineKeeper:
         self, *, state_dir: Path, endpoint_url: str, region: str, boot_delay_s: float, events: EventPublisher
     ) -> None:
         self._directory = state_dir / "machines"
-        self._cache = state_dir / "cache"
         self._endpoint_url = endpoint_url.rstrip("/")
         self._region = region
         self._boot_delay_s = boot_delay_s
@@ -187,7 +186,7 @@ class MachineKeeper:
             process.send({"do": "cancel", "id": command_id})
 
     def _sandbox(self, instance_id: str) -> Sandbox:
-        return Sandbox(instance_id, self._directory / instance_id, self._cache)
+        return Sandbox(instance_id, self._directory / instance_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)

@@ -84,8 +84,6 @@ class Sandbox:
 
     instance_id: str
     directory: Path
-    cache: Path
-    """Shared by all machines of this cloud, as an image with warm package caches would be."""
 
     @property
     def home(self) -> Path:
@@ -124,7 +122,7 @@ class Sandbox:
 
     def create(self) -> None:
         """Make the directories and commands; what is there already stays, as a stopped machine's disk does."""
-        for directory in (self.home, self.root, self.log, self.commands, self.cache):
+        for directory in (self.home, self.root, self.log, self.commands):
             directory.mkdir(parents=True, exist_ok=True)
         self.temporary.mkdir(mode=0o700, exist_ok=True)
         for name, text in _COMMANDS.items():
@@ -145,8 +143,7 @@ class Sandbox:
         return {
             **{name: value for name, value in os.environ.items() if _is_passed_on(name)},
             **_without_proxy(("127.0.0.1", "localhost")),
-            "UV_CACHE_DIR": str(self.cache / "uv"),
-            "PIP_CACHE_DIR": str(self.cache / "pip"),
+            **_package_caches(),
             "HOME": str(self.home),
             "USER": "root",
             "LOGNAME": "root",
@@ -167,6 +164,16 @@ def _without_proxy(hosts: tuple[str, ...]) -> dict[str, str]:
     already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
     text = ",".join(dict.fromkeys([*filter(None, already.split(",")), *hosts]))
     return {"no_proxy": text, "NO_PROXY": text}
+
+
+def _package_caches() -> dict[str, str]:
+    """The person's own caches, as an image with warm ones would have: what this machine has fetched once is not fetched
+    again. Both tools lock and check what lies there, and neither is told another place by a machine's own HOME."""
+    cache = Path.home() / ".cache"
+    return {
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache / "uv")),
+        "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(cache / "pip")),
+    }
 
 
 def _is_passed_on(name: str) -> bool:
