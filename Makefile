@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel bench burst snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel bench burst aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ bench: assembly ## Measure the local target: first line of a training, memory, w
 
 burst: assembly ## Submit 200 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst
+
+aws-smoke: assembly ## Deploy, interrupt, check and remove in a real account (ACCOUNT=..., at most 1 USD)
+	$(BIN)/python -m tests.aws_smoke --account "$(ACCOUNT)" $(if $(PROFILE),--profile $(PROFILE)) $(if $(REGION),--region $(REGION))
 
 snapshot: assembly ## Take the template as it is now for the one that was looked at
 	$(BIN)/python -m tests.gates.test_snapshot
