@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from runctl.local.machines.capacity import MissingCapacity, PoolPattern
 from runctl.local.machines.catalogue import Catalogue
 from runctl.local.machines.ec2.filters import matching
+from runctl.local.machines.sandbox import Sandbox
 from runctl.local.machines.wire.errors import AwsError
 
 NOON = datetime(2026, 11, 5, 12, tzinfo=UTC)
@@ -93,3 +95,17 @@ def test_every_type_has_a_price_and_every_image_a_parameter() -> None:
     assert all(catalogue.offered_zones(name) for name in catalogue.types)
     assert all(zone.startswith("eu-west-1") for zone in catalogue.zones)
     assert set(catalogue.public_parameters.values()) == set(catalogue.images)
+
+
+def test_machines_share_the_persons_package_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    monkeypatch.delenv("UV_CACHE_DIR", raising=False)
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "elsewhere"))
+
+    environment = Sandbox("i-1", tmp_path / "machine").environment(
+        endpoint_url="http://127.0.0.1:1", region="us-east-1"
+    )
+
+    assert environment["HOME"] == str(tmp_path / "machine" / "home")
+    assert environment["UV_CACHE_DIR"] == str(tmp_path / "person" / ".cache" / "uv")
+    assert environment["PIP_CACHE_DIR"] == str(tmp_path / "elsewhere")
