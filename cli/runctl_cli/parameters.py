@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from runctl_cli.values import parse_duration, parse_usd
-from runctl_cli.variables import parse_flag
+from runctl_cli.variables import parse_flag, parse_secret
 
 
 class _Parsed(click.ParamType[Any]):
@@ -29,3 +29,4 @@ class _Parsed(click.ParamType[Any]):
 DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
 VARIABLE = _Parsed("key=value", parse_flag)
+SECRET = _Parsed("name=place", parse_secret)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from runctl.model import timing
 from runctl.model.run import PurchaseOption
 from runctl_cli.values import parse_duration, parse_variable
+from runctl_cli.variables import parse_secret
 
 
 class Target(StrEnum):
@@ -39,6 +40,10 @@ def _money(value: Any) -> Any:
 
 def _variables(value: dict[str, str]) -> dict[str, str]:
     return dict(parse_variable(f"{name}={text}") for name, text in value.items())
+
+
+def _places(value: dict[str, str]) -> dict[str, str]:
+    return dict(parse_secret(f"{name}={text}") for name, text in value.items())
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -72,6 +77,7 @@ class RunSettings(_Section):
     save_limit: Duration = timing.SAVE_LIMIT
     setup: str = ""
     env: Annotated[dict[str, str], AfterValidator(_variables)] = {}
+    secrets: Annotated[dict[str, str], AfterValidator(_places)] = {}
 
 
 class ConfirmSettings(_Section):

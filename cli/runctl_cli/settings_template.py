@@ -44,6 +44,10 @@ target = "local"
 # Environment variables of the training.
 # WANDB_MODE = "offline"
 
+[run.secrets]
+# Environment variables that the machine reads itself, from Parameter Store or Secrets Manager.
+# WANDB_API_KEY = "ssm:/runctl/secrets/wandb"
+
 [confirm]
 # Launching asks first when the estimate is above this many US dollars.
 # above_usd = 5

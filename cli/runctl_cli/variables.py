@@ -28,6 +28,16 @@ def parse_flag(text: str, shell: Mapping[str, str] | None = None) -> tuple[str, 
     return name, value
 
 
+def parse_secret(text: str) -> tuple[str, str]:
+    """Read `NAME=PLACE`. Raises ValueError with a sentence, which does not show what may be the secret itself."""
+    name, place = parse_variable(text)
+    if not place.startswith(("ssm:/", "secretsmanager:")):
+        raise ValueError(
+            f"{name} needs a place, not a value; write {name}=ssm:/PATH or {name}=secretsmanager:NAME-OR-ARN"
+        )
+    return name, place
+
+
 def read_env_file(path: Path) -> dict[str, str]:
     """Read a file of `KEY=VALUE` lines. Raises UsageError that names the line which cannot be read.
 

@@ -3,7 +3,7 @@
 botocore's errors do not leave this module: what may work later is an OSError.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -107,6 +107,27 @@ class TaskHeartbeats:
             if error.code in _DEAD_TOKEN_CODES:
                 raise DeadTokenError(error.code) from error
             raise
+
+
+class SecretReader:
+    """Parameters of Systems Manager and secrets of Secrets Manager, by what stands before the colon of a place."""
+
+    def __init__(self, clients: Mapping[str, Any]) -> None:
+        """Take a client for each service that is read from, under botocore's name."""
+        self._clients = clients
+
+    def read(self, place: str) -> str:
+        """Read one. Raises AwsRefused, or OSError when AWS cannot be reached or the secret is no text."""
+        service, _, name = place.partition(":")
+        client = self._clients[service]
+        with aws_errors():
+            if service == "ssm":
+                answer = client.get_parameter(Name=name, WithDecryption=True)
+                return str(answer["Parameter"]["Value"])
+            answer = client.get_secret_value(SecretId=name)
+        if "SecretString" not in answer:
+            raise OSError("it is binary, and a variable holds text")
+        return str(answer["SecretString"])
 
 
 class LogStream:

@@ -60,6 +60,7 @@ class Job:
     command: tuple[str, ...]
     args: tuple[str, ...]
     environment: dict[str, str]
+    secrets: dict[str, str]
     setup: str
     resume_points: tuple[ResumePoint, ...]
     keep_checkpoints: int
@@ -99,6 +100,7 @@ def read_job(text: str | bytes) -> Job:
             command=tuple(document.get("command", ())),
             args=tuple(document.get("args", ())),
             environment=dict(document.get("environment", {})),
+            secrets=dict(document.get("secrets", {})),
             setup=document.get("setup", ""),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),

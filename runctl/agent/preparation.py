@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from runctl.agent.environment import PythonEnvironment, machine_environment, with_path_before
 from runctl.agent.job import Job
@@ -14,6 +15,7 @@ from runctl.agent.packages import find_packages
 from runctl.agent.project_code import fetch_code
 from runctl.agent.resume import CheckpointFetcher, Links, Resumed
 from runctl.agent.run_log import RunLog
+from runctl.agent.secrets import Secrets, read_secrets
 from runctl.agent.setup_command import run_setup_command
 from runctl.agent.setup_error import SetupError
 
@@ -33,6 +35,7 @@ def prepare(
     tools: Path,
     store: ObjectStore,
     links: Links,
+    secrets: Secrets,
     log: RunLog,
     cancelled: Callable[[], bool],
 ) -> Prepared:
@@ -42,11 +45,12 @@ def prepare(
     if job.script and not (folder.code / script).is_file():
         raise SetupError(f"the project's code has no {job.script}")
     packages = find_packages(folder.code, script)
+    secret_values = read_secrets(job.secrets, secrets)
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
     python = environment.prepare(packages, with_pip=bool(job.setup))
     command = training_command(python, folder.code, job)
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(job.resume_points)
-    variables = training_environment(os.environ, python, job, folder, resumed)
+    variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
     if job.setup:
         log.say("running the set-up command")
         run_setup_command(
@@ -101,7 +105,12 @@ def training_command(python: Path, code: Path, job: Job) -> tuple[str, ...]:
 
 
 def training_environment(
-    machine: Mapping[str, str], python: Path, job: Job, folder: AttemptFolder, resumed: Resumed | None
+    machine: Mapping[str, str],
+    python: Path,
+    job: Job,
+    folder: AttemptFolder,
+    resumed: Resumed | None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """The machine's environment, the user's own variables over it, and what we promise over both."""
     environment = machine_environment(machine)
@@ -111,6 +120,7 @@ def training_environment(
         environment["VIRTUAL_ENV"] = str(folder.environment)
         environment = with_path_before(environment, python.parent)
     environment.update(job.environment)
+    environment.update(secrets)
     environment.update(
         {
             "RUNCTL_RUN_ID": job.run_id,

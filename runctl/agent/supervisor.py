@@ -29,6 +29,7 @@ from runctl.agent.progress import Progress
 from runctl.agent.report import Ended, Reporter
 from runctl.agent.resume import Links
 from runctl.agent.run_log import LineReader, RunLog
+from runctl.agent.secrets import Secrets
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 from runctl.agent.training_process import Exit, Training, TrainingProcess
 from runctl.agent.worker import Worker
@@ -71,6 +72,7 @@ class World:
     heartbeats: Heartbeats
     stream: Stream
     links: Links
+    secrets: Secrets
     power: Power
     start: Callable[[Prepared, Path, RunLog], Training]
     memory_kills: Callable[[], int | None]
@@ -178,7 +180,16 @@ class Supervisor:
         is_cancelled = self._cancelled.is_set
         try:
             outcome.set_result(
-                prepare(self._job, self._folder, self._tools, world.store, world.links, self._log, is_cancelled)
+                prepare(
+                    self._job,
+                    self._folder,
+                    self._tools,
+                    world.store,
+                    world.links,
+                    world.secrets,
+                    self._log,
+                    is_cancelled,
+                )
             )
         except SetupCancelledError:
             pass  # nobody waits for the outcome any more

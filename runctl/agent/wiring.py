@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from runctl.agent.announce import announce, read_identity
-from runctl.agent.clients import Aws, EventBridgeBus, LogStream, TaskHeartbeats
+from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import SystemClock
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
@@ -71,6 +71,7 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         ),
         stream=LogStream(aws.client("logs"), job.log_group, job.log_stream),
         links=HttpLinks(),
+        secrets=SecretReader({service: aws.client(service) for service in _secret_services(job)}),
         power=MachinePower(),
         start=start_process,
         memory_kills=count_memory_kills,
@@ -80,6 +81,11 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")
     supervisor.run()
     return 0
+
+
+def _secret_services(job: Job) -> set[str]:
+    """What secrets are read from: a client that nobody needs would cost time and memory."""
+    return {place.partition(":")[0] for place in job.secrets.values()}
 
 
 def _read_own_job(record: MachineRecord, instance_id: str, run_id: str, attempt: int) -> Job:

@@ -26,6 +26,7 @@ from runctl.policy import sentences
 from runctl.policy.facts import Departure
 from runctl.policy.resume import RESUME_POINTS, resume_points
 from runctl.policy.runtime import runtime_left
+from runctl.policy.waiting import is_start_command
 
 
 def start_training(
@@ -78,6 +79,7 @@ def start_training(
             command=run.spec.command,
             args=run.spec.args,
             environment=run.spec.environment,
+            secrets=run.spec.secrets,
             setup=run.spec.setup,
             resume_points=points,
             keep_checkpoints=run.spec.keep_checkpoints,
@@ -147,10 +149,19 @@ def _send(
     event = event_of_attempt(attempt, TimelineKind.COMMAND_SENT, at, text, data={"command_id": command_id})
 
     def write() -> Attempt:
-        read = load_attempt(runs, attempt.run_id, attempt.number)
-        return runs.save_attempt(read.model_copy(update={"command_id": command_id}), [event])
+        known = load_attempt(runs, attempt.run_id, attempt.number).model_copy(update={"command_id": command_id})
+        return runs.save_attempt(_without_strangers_failure(known), [event])
 
     return until_written(write)
+
+
+def _without_strangers_failure(attempt: Attempt) -> Attempt:
+    """Make room for the start command's own failure: before its id was known, another command's may have been kept."""
+    failed = attempt.facts.get(FactKind.COMMAND_FAILED)
+    if failed is None or is_start_command(attempt, failed.data):
+        return attempt
+    facts = {kind: fact for kind, fact in attempt.facts.items() if kind is not FactKind.COMMAND_FAILED}
+    return attempt.model_copy(update={"facts": facts})
 
 
 def _name(point: ResumePoint) -> str:

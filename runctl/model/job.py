@@ -50,6 +50,8 @@ class AgentJob(WireModel):
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Places, not values: the agent reads them."""
     setup: str = ""
     resume_points: tuple[ResumePoint, ...] = ()
     """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""

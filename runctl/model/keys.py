@@ -10,6 +10,12 @@ HANDOFF_PREFIX = "handoff/"
 CODE_PREFIX = "code/"
 RUNS_PREFIX = "runs/"
 
+SECRET_PARAMETERS_PREFIX = "/runctl/secrets/"
+"""Parameters of Systems Manager that every machine may read, for secrets of trainings."""
+
+SECRETS_PREFIX = "runctl/"
+"""Secrets of Secrets Manager that every machine may read."""
+
 META_SORT_KEY = "META"
 
 

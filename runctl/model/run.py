@@ -15,6 +15,19 @@ from runctl.model.status import Reason, RunStatus
 _LABEL_CHARACTERS = 60
 
 
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+SecretPlace = Annotated[
+    str,
+    Field(
+        pattern=r"^(ssm:/[A-Za-z0-9_./-]+|secretsmanager:(arn:[a-z0-9:-]+:secret:)?[A-Za-z0-9/_+=.@-]+)$",
+        max_length=2_100,
+    ),
+]
+"""Names as the Systems Manager User Guide ("Requirements and constraints for Parameter Store parameter names") and the
+Secrets Manager API Reference (CreateSecret, `Name`) allow them."""
+
+
 class PurchaseOption(StrEnum):
     """How a machine is paid for, in EC2's own spelling (`InstanceLifecycle`, fleet `Lifecycle`)."""
 
@@ -44,6 +57,9 @@ class RunRequest(Model):
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
     environment: dict[str, str] = {}
     """Environment variables of the training. Never logged."""
+    secrets: dict[VariableName, SecretPlace] = {}
+    """Environment variables whose values the machine reads itself: from `ssm:/name` (Systems Manager's parameters) or
+    `secretsmanager:name-or-arn`. Only the places are kept."""
     setup: Annotated[str, Field(max_length=4_096)] = ""
     """A shell command that runs in the project before the training; empty: none."""
     max_runtime_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = int(timing.MAX_RUNTIME.total_seconds())
@@ -72,6 +88,13 @@ class RunRequest(Model):
             raise ValueError("name what is run: either a script, or its module, or a command")
         if self.command and not self.command[0]:
             raise ValueError("the command's first word is empty")
+        return self
+
+    @model_validator(mode="after")
+    def _variables_have_one_value(self) -> "RunRequest":
+        twice = sorted(self.environment.keys() & self.secrets.keys())
+        if twice:
+            raise ValueError(f"{twice[0]} is given both as a variable and as a secret")
         return self
 
     @property

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from aws_cdk import Aws, CfnTag, Fn, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, CfnTag, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX
+from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX, SECRET_PARAMETERS_PREFIX, SECRETS_PREFIX
 from runctl.model.names import AGENT_EVENT_SOURCE
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import allow
@@ -100,6 +100,20 @@ class Machine(Construct):
             allow("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn),
             # Never SendTaskSuccess or SendTaskFailure: a machine reports, the controller concludes.
             allow("states:SendTaskHeartbeat", on=names.state_machine_arn),
+            # Secrets of trainings, by name: nothing else of the account's. AWS's own keys, `aws/ssm` and
+            # `aws/secretsmanager`, decrypt for whoever may read (AWS KMS Developer Guide, "AWS managed keys").
+            allow(
+                "ssm:GetParameter", on=stack.format_arn(service="ssm", resource=f"parameter{SECRET_PARAMETERS_PREFIX}*")
+            ),
+            allow(
+                "secretsmanager:GetSecretValue",
+                on=stack.format_arn(
+                    service="secretsmanager",
+                    resource="secret",
+                    resource_name=f"{SECRETS_PREFIX}*",
+                    arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                ),
+            ),
             *_what_the_ssm_agent_needs(),
         ]
 

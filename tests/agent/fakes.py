@@ -8,6 +8,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
+from runctl.agent.clients import AwsRefused
 from runctl.agent.heartbeat import DeadTokenError
 from runctl.agent.object_store import Stored, save_chunks
 from runctl.agent.training_process import Exit
@@ -206,3 +207,15 @@ class Sayings:
 
     def __contains__(self, part: str) -> bool:
         return any(part in line for line in self.lines)
+
+
+class FakeSecrets:
+    """Secrets by their places; the others are refused."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def read(self, place: str) -> str:
+        if place not in self.values:
+            raise AwsRefused("AccessDeniedException", "not for this role")
+        return self.values[place]

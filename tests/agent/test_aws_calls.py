@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from runctl.agent import object_store
-from runctl.agent.clients import Aws, AwsRefused, EventBridgeBus, LogStream, TaskHeartbeats
+from runctl.agent.clients import Aws, AwsRefused, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.heartbeat import DeadTokenError
 from runctl.agent.object_store import S3ObjectStore
 
@@ -218,3 +218,23 @@ def test_metadata_that_fails_now_and_then_costs_no_call(machine: None) -> None:
     EventBridgeBus(Aws(REGION).client("events"), "bus").put("Progress", "{}")
 
     assert _Handler.failures == 0
+
+
+def test_secrets_are_read_from_both_services(aws: Aws) -> None:
+    aws.client("ssm").put_parameter(Name="/runctl/secrets/a", Value="hunter2", Type="SecureString")
+    made = aws.client("secretsmanager").create_secret(Name="runctl/b", SecretString="swordfish")
+    reader = SecretReader({name: aws.client(name) for name in ("ssm", "secretsmanager")})
+
+    assert reader.read("ssm:/runctl/secrets/a") == "hunter2"
+    assert reader.read("secretsmanager:runctl/b") == "swordfish"
+    assert reader.read(f"secretsmanager:{made['ARN']}") == "swordfish"
+
+
+def test_secret_that_is_missing_or_no_text_is_an_error_of_ours(aws: Aws) -> None:
+    aws.client("secretsmanager").create_secret(Name="runctl/b", SecretBinary=b"\x00")
+    reader = SecretReader({name: aws.client(name) for name in ("ssm", "secretsmanager")})
+
+    with pytest.raises(AwsRefused, match="ParameterNotFound"):
+        reader.read("ssm:/runctl/secrets/a")
+    with pytest.raises(OSError, match="binary"):
+        reader.read("secretsmanager:runctl/b")

@@ -22,7 +22,7 @@ from runctl.agent.resume import CheckpointFetcher, Resumed
 from runctl.agent.run_log import RunLog
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 from tests.agent.factories import archive, job
-from tests.agent.fakes import FakeLinks, MemoryStore, Sayings
+from tests.agent.fakes import FakeLinks, FakeSecrets, MemoryStore, Sayings
 
 
 def _never() -> bool:
@@ -460,7 +460,14 @@ def test_packages_of_a_command_are_looked_for_from_its_first_file_up(
     assert script_of_command(command, code) == found
 
 
-def _prepare(tmp_path: Path, files: dict[str, str], cancelled: Callable[[], bool] = _never, **fields: Any) -> Prepared:
+def _prepare(
+    tmp_path: Path,
+    files: dict[str, str],
+    cancelled: Callable[[], bool] = _never,
+    *,
+    in_store: dict[str, str] | None = None,
+    **fields: Any,
+) -> Prepared:
     code = archive(files)
     asked = job(code, **fields)
     store = MemoryStore()
@@ -468,7 +475,7 @@ def _prepare(tmp_path: Path, files: dict[str, str], cancelled: Callable[[], bool
     folder = AttemptFolder(tmp_path / "attempt")
     folder.create()
     log = RunLog(tmp_path / "training.log")
-    return prepare(asked, folder, tmp_path / "tools", store, FakeLinks({}), log, cancelled)
+    return prepare(asked, folder, tmp_path / "tools", store, FakeLinks({}), FakeSecrets(in_store or {}), log, cancelled)
 
 
 def test_set_up_command_runs_in_the_project_with_the_trainings_own_variables(tmp_path: Path) -> None:
@@ -503,3 +510,27 @@ def test_commands_packages_are_those_of_the_file_that_it_names(tmp_path: Path) -
             script="",
             command=("torchrun", "a/train.py"),
         )
+
+
+def test_secrets_are_variables_of_the_training_and_stand_in_no_file(tmp_path: Path) -> None:
+    prepared = _prepare(
+        tmp_path,
+        {"train.py": ""},
+        secrets={"TOKEN": "ssm:/runctl/secrets/token"},
+        in_store={"ssm:/runctl/secrets/token": "hunter2"},
+    )
+
+    assert prepared.environment["TOKEN"] == "hunter2"
+    assert not any(b"hunter2" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_secret_that_is_refused_ends_the_set_up_and_says_what_may_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"TOKEN \(ssm:/other\) .*AccessDenied.* below /runctl/secrets/"):
+        _prepare(tmp_path, {"train.py": ""}, secrets={"TOKEN": "ssm:/other"})
+
+
+def test_secret_that_no_variable_can_hold_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="zero byte") as caught:
+        _prepare(tmp_path, {"train.py": ""}, secrets={"TOKEN": "ssm:/x"}, in_store={"ssm:/x": "hunter2\0"})
+
+    assert "hunter2" not in str(caught.value)

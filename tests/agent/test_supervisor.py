@@ -16,7 +16,16 @@ from runctl.agent.request_files import Request, leave
 from runctl.agent.supervisor import POWER_OFF_GRACE_S, Supervisor, World, start_process
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
 from tests.agent.factories import PREFIX, SECRET, archive, job
-from tests.agent.fakes import FakeBus, FakeHeartbeats, FakeLinks, FakeMetadata, FakePower, FakeStream, MemoryStore
+from tests.agent.fakes import (
+    FakeBus,
+    FakeHeartbeats,
+    FakeLinks,
+    FakeMetadata,
+    FakePower,
+    FakeSecrets,
+    FakeStream,
+    MemoryStore,
+)
 from tests.agent.processes import is_running
 
 CHECKPOINT = """\
@@ -65,6 +74,7 @@ class Attempt:
         self.metadata = FakeMetadata()
         self.power = FakePower()
         self.links = FakeLinks({})
+        self.secrets = FakeSecrets({})
         self.rests: list[float] = []
         self.going_down = threading.Event()
         self.memory_kills = iter([0, 0])
@@ -81,6 +91,7 @@ class Attempt:
             heartbeats=self.heartbeats,
             stream=self.stream,
             links=self.links,
+            secrets=self.secrets,
             power=self.power,
             start=start_process,
             memory_kills=lambda: next(self.memory_kills),

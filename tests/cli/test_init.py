@@ -14,6 +14,7 @@ SHOWN_THOUGH_NOT_DEFAULT = {
     "run.max_cost",
     "run.setup",
     "run.env",
+    "run.secrets",
     "local.port",
     "aws.profile",
     "aws.region",

@@ -101,3 +101,31 @@ def test_variable_that_cannot_be_read_does_not_show_its_value(runctl: CommandLin
 
     assert answer.exit_code == 2
     assert "hunter2" not in answer.stdout + answer.stderr
+
+
+def test_secrets_are_kept_as_places(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text('[run.secrets]\nA = "ssm:/toml"\nB = "ssm:/toml"\n')
+
+    runctl("train", "train.py", "--secret", "B=secretsmanager:runctl/b", "--secret", "C=ssm:/runctl/secrets/c")
+
+    (run,) = runctl.deployment.runs.runs.values()
+    assert run.spec.secrets == {"A": "ssm:/toml", "B": "secretsmanager:runctl/b", "C": "ssm:/runctl/secrets/c"}
+    assert run.spec.environment == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--secret", "TOKEN=hunter2"], "TOKEN needs a place"),
+        (["--secret", "TOKEN=ssm:hunter2"], "TOKEN needs a place"),
+        (["--secret", "TOKEN=ssm:/a hunter2"], "secrets.TOKEN"),
+        (["--secret", "TOKEN=ssm:/a", "--env", "TOKEN=hunter2"], "both as a variable and as a secret"),
+    ],
+)
+def test_secret_that_is_no_place_is_refused_and_not_shown(runctl: CommandLine, words: list[str], told: str) -> None:
+    answer = runctl.json("train", "train.py", *words)
+
+    assert answer.exit_code == 2
+    assert told in answer.error["message"]
+    assert "hunter2" not in answer.stdout + answer.stderr
+    assert runctl.deployment.made == 0

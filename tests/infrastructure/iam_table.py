@@ -25,7 +25,7 @@ ROOMS: Final = ("aws", "store", "client", "agent")
 
 SERVICES: Final = (
     *("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "s3", "scheduler"),
-    *("service-quotas", "sns", "sqs", "ssm", "stepfunctions", "sts"),
+    *("secretsmanager", "service-quotas", "sns", "sqs", "ssm", "stepfunctions", "sts"),
 )
 """Services whose operations are looked for, as boto3 names them."""
 

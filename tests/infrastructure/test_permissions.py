@@ -270,6 +270,16 @@ def test_a_machine_writes_below_its_own_prefix_only(template: DeployedTemplate) 
         }
 
 
+def test_a_machine_reads_secrets_below_our_prefixes_only(template: DeployedTemplate) -> None:
+    assert resources_of(template, "MachineRole", "ssm:GetParameter") == {
+        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/runctl/secrets/*"
+    }
+    assert resources_of(template, "MachineRole", "secretsmanager:GetSecretValue") == {
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:runctl/*"
+    }
+    assert not actions_of(template, "MachineRole") & {"ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"}
+
+
 def test_a_machine_speaks_on_the_bus_as_an_agent_only(template: DeployedTemplate) -> None:
     assert resources_of(template, "MachineRole", "events:PutEvents") == {"<Bus.Arn>"}
     assert conditions_of(template, "MachineRole", "events:PutEvents") == [

@@ -11,7 +11,7 @@ import click
 from runctl.errors import InvalidSpec
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
-from runctl_cli.parameters import DURATION, USD, VARIABLE
+from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
 from runctl_cli.what_to_run import WhatToRun, what_to_run
@@ -65,6 +65,14 @@ Examples:
     multiple=True,
     metavar="FILE",
     help="File of KEY=VALUE lines; repeat for more.",
+)
+@click.option(
+    "--secret",
+    "secrets",
+    type=SECRET,
+    multiple=True,
+    metavar="NAME=PLACE",
+    help="Environment variable read from ssm:/PATH or secretsmanager:NAME; repeat for more.",
 )
 @click.option(
     "--script-args", "--args", "script_args", metavar="TEXT", help="Arguments as one text, split as a shell would."
@@ -122,6 +130,7 @@ def _spec(
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
     env_files: tuple[Path, ...],
+    secrets: tuple[tuple[str, str], ...],
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
     from pydantic import ValidationError
@@ -146,6 +155,7 @@ def _spec(
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
             environment={**run.env, **_from_files(env_files), **dict(variables)},
+            secrets={**run.secrets, **dict(secrets)},
             setup=run.setup if setup is None else setup,
             max_runtime_s=_seconds(max_runtime or run.max_runtime),
             max_cost_usd=run.max_cost if max_cost is None else max_cost,

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.local.runs.cloud import Cloud
+from tests.local.runs.everything import everything_written
 from tests.local.runs.project import LOCK, LOCKED, PEP_723, SHOW, TELL, write_packaged_project
 
 pytestmark = pytest.mark.local_cloud
@@ -80,3 +81,37 @@ def test_module_runs_by_its_name(cloud: Cloud) -> None:
 
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
     assert "kites.fit ['--epochs', '3']" in cloud.runctl("logs", run_id, output="text").stdout
+
+
+def test_secrets_reach_the_training_and_stand_nowhere_else(cloud: Cloud) -> None:
+    (cloud.root / "show.py").write_text(SHOW)
+    canaries = {"ONE": "canary-of-a-parameter", "TWO": "canary-of-a-secret"}
+    cloud.client("ssm").put_parameter(Name="/runctl/secrets/one", Type="SecureString", Value=canaries["ONE"])
+    cloud.client("secretsmanager").create_secret(Name="runctl/two", SecretString=canaries["TWO"])
+
+    options = ("--secret", "ONE=ssm:/runctl/secrets/one", "--secret", "TWO=secretsmanager:runctl/two")
+    run_id = cloud.train("show.py", "ONE", "TWO", options=options)
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    log = cloud.runctl("logs", run_id, output="text").stdout
+    assert "ONE: 21 characters, 'can'" in log
+    assert "TWO: 18 characters, 'can'" in log
+    written = everything_written(cloud, run)
+    for place in ("table", "execution", "commands", "logs", "bucket", "machine's disk"):
+        assert run_id in written[place], f"the {place} says nothing of the run: it was not looked at"
+        for name, canary in canaries.items():
+            assert canary not in written[place], f"{name} stands in the {place}"
+
+
+def test_machine_reads_no_secret_outside_our_prefixes(cloud: Cloud) -> None:
+    cloud.client("ssm").put_parameter(Name="/payroll/key", Type="SecureString", Value="canary-of-others")
+    cloud.client("secretsmanager").create_secret(Name="payroll/key", SecretString="canary-of-others")
+
+    parameter = cloud.train("succeed.py", options=("--secret", "KEY=ssm:/payroll/key"))
+    secret = cloud.train("succeed.py", options=("--secret", "KEY=secretsmanager:payroll/key"))
+
+    for run_id in (parameter, secret):
+        run = cloud.wait_for_end(run_id)
+        assert (run["status"], run["reason"]) == ("FAILED", "SETUP_FAILED"), cloud.story(run_id)
+        assert "AccessDeniedException" in cloud.runctl("status", run_id, output="text").stdout
