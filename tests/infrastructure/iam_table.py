@@ -155,9 +155,10 @@ def resource_types(action: str) -> tuple[str, ...] | None:
 
 def is_of_type(action: str, arn: str) -> bool:
     """Whether an ARN is one of a type that the action knows."""
-    service = action.partition(":")[0]
+    known = _reference()[action.partition(":")[0]]["Resources"]
     for kind in resource_types(action) or ():
-        for text in _reference()[service]["Resources"].get(kind, {}).get("ARNFormats", ()):
+        # Some types are written with a capital in one place and without in the other.
+        for text in known.get(kind, known.get(kind.lower(), {})).get("ARNFormats", ()):
             if re.fullmatch(re.sub(r"\$\{\w+\}", "[^:]*", text), arn):
                 return True
     return False
