@@ -146,7 +146,6 @@ class ChangeSets:
                     TemplateURL=template_url,
                     Parameters=[*given, *kept],
                     Capabilities=list(CAPABILITIES),
-                    OnStackFailure="ROLLBACK",
                 )
             except ClientError as error:
                 if code_of(error) != "ValidationError":
@@ -174,12 +173,15 @@ class ChangeSets:
     def execute(self, change_set: ChangeSet, on_event: Callable[[StackEvent], None]) -> Stack:
         """Carry it out, tell every event, and answer the stack as it ended, whatever that is.
 
-        Resources that the failed operation made go with it, those too which an established stack would retain
-        (CloudFormation API Reference, ExecuteChangeSet, `RetainExceptOnCreate`).
+        A failed operation is rolled back, and the resources that it made go with it, those too which an established
+        stack would retain (CloudFormation API Reference, ExecuteChangeSet: `DisableRollback`, whose default it gives as
+        true, and `RetainExceptOnCreate`).
         """
         seen = {event.event_id for event in self._events(change_set.stack_id)}
         with aws_errors():
-            self._client.execute_change_set(ChangeSetName=change_set.arn, RetainExceptOnCreate=True)
+            self._client.execute_change_set(
+                ChangeSetName=change_set.arn, DisableRollback=False, RetainExceptOnCreate=True
+            )
         return self._settled(change_set.stack_id, seen, on_event)
 
     def delete(self, stack_id: str, on_event: Callable[[StackEvent], None] = lambda _event: None) -> Stack:

@@ -18,7 +18,7 @@ from runctl.aws.table_protection import unprotect_tables
 from runctl.client.clients import Clients
 from runctl.client.deploying import Site
 from runctl.errors import DeploymentFailed, NotDeployedError
-from runctl.model.machine import MachineView
+from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import STACK_NAME, Output
 from runctl.model.run import Run
 from runctl.model.stop import StopCommand
@@ -49,8 +49,8 @@ class Inventory:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run has not ended, or a machine not."""
-        return bool(self.open_runs or self.machines)
+        """Whether a run has not ended, or a machine is there that nobody has ended."""
+        return bool(self.open_runs) or any(machine.state is not MachineState.SHUTTING_DOWN for machine in self.machines)
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ class Destroying:
         wants it.
         """
         stack = inventory.stack
+        # A machine that shuts down holds its network interface until it is gone, and so subnet and security group.
+        self._wait(lambda: not self._machines(), "machines")
         self._change_sets.protect(is_protected=False)
         unprotect_tables(self._clients.get("cloudformation"), self._clients.get("dynamodb"), stack.stack_id)
         ended = self._change_sets.delete(stack.stack_id, on_event)

@@ -8,6 +8,7 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, cast
 
 from botocore.config import Config
@@ -71,7 +72,8 @@ class Deployer:
         if stack is None:
             self._change("create_stack", parameters)
         else:
-            self._change("update_stack", parameters)
+            known = {each["ParameterKey"] for each in stack.get("Parameters", [])}
+            self._change("update_stack", parameters, keep=(known & assembly.parameter_names) - parameters.keys())
             self._refresh_code(assembly)
         self._require_same_template(assembly)
         self._s3.put_object(Bucket=ASSET_BUCKET, Key=_DEPLOYED_KEY, Body=wanted.encode())
@@ -111,13 +113,17 @@ class Deployer:
             self._s3.put_object(Bucket=ASSET_BUCKET, Key=asset.key, Body=asset.file.read_bytes())
         self._s3.put_object(Bucket=ASSET_BUCKET, Key=_TEMPLATE_KEY, Body=assembly.template_text.encode())
 
-    def _change(self, operation: str, parameters: Mapping[str, str]) -> None:
-        """Create or update the stack and wait for the end."""
+    def _change(self, operation: str, parameters: Mapping[str, str], *, keep: AbstractSet[str] = frozenset()) -> None:
+        """Create or update the stack and wait for the end; parameters in `keep` stay as `runctl deploy` set them."""
+        given: list[dict[str, Any]] = [
+            {"ParameterKey": key, "ParameterValue": each} for key, each in parameters.items()
+        ]
+        given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(keep)]
         try:
             getattr(self._cloudformation, operation)(
                 StackName=STACK_NAME,
                 TemplateURL=f"{self._environment['AWS_ENDPOINT_URL']}/{ASSET_BUCKET}/{_TEMPLATE_KEY}",
-                Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+                Parameters=given,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
         except ClientError as error:

@@ -90,7 +90,6 @@ def _expect_creation(stubber: Any, kind: str) -> None:
                 {"ParameterKey": "Kept", "UsePreviousValue": True},
             ],
             "Capabilities": ["CAPABILITY_NAMED_IAM"],
-            "OnStackFailure": "ROLLBACK",
         },
     )
 
@@ -163,7 +162,9 @@ def test_each_event_is_told_once_and_only_those_of_this_operation() -> None:
     told: list[str] = []
     with stubbed("cloudformation", of_the_stack) as (gateway, stubber):
         stubber.add_response("describe_stack_events", {"StackEvents": [_event(1, "UPDATE_COMPLETE", "Old")]})
-        stubber.add_response("execute_change_set", {}, {"ChangeSetName": ARN, "RetainExceptOnCreate": True})
+        stubber.add_response(
+            "execute_change_set", {}, {"ChangeSetName": ARN, "DisableRollback": False, "RetainExceptOnCreate": True}
+        )
         stubber.add_response("describe_stacks", _stack("UPDATE_IN_PROGRESS"))
         events = [_event(2, "UPDATE_IN_PROGRESS"), _event(1, "UPDATE_COMPLETE", "Old")]
         stubber.add_response("describe_stack_events", {"StackEvents": events})

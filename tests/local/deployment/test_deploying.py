@@ -7,10 +7,12 @@ import pytest
 
 from runctl.assembly import load_assembly
 from runctl.aws.asset_bucket import asset_bucket_name
-from runctl.aws.change_sets import StackEvent
-from runctl.client.clients import Clients
+from runctl.aws.change_sets import ChangeSets, StackEvent
+from runctl.client.clients import Clients, find_clients
 from runctl.client.deploying import Choices, Deploying, Site
 from runctl.errors import DeploymentFailed
+from runctl.local.cloud import LocalCloud
+from runctl.local.deployer import ASSET_BUCKET, PARAMETERS
 from tests.local.deployment.stacks import SMALL, with_broken_function
 from tests.local.emulator.assembly import write_assembly
 
@@ -161,3 +163,23 @@ def test_archives_lie_in_a_private_encrypted_bucket_that_wants_tls(empty_account
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=BUCKET)["Policy"]
     assert {each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]} >= {"code.zip"}
+
+
+def test_what_was_chosen_stays_when_the_local_cloud_deploys_another_template(tmp_path: Path) -> None:
+    cloud = LocalCloud(tmp_path / "state", assembly_dir=write_assembly(tmp_path / "assembly", SMALL))
+    cloud.up(say=lambda _: None)
+    try:
+        clients = find_clients(environment=cloud.environment())
+        site = Site(ASSET_BUCKET, PARAMETERS)
+        deploying = Deploying(clients, load_assembly(tmp_path / "assembly"), site)
+        deploying.apply(deploying.plan(Choices(notify_email="me@example.org")))
+        more = {**SMALL, "Resources": {**SMALL["Resources"], "Another": {"Type": "AWS::SQS::Queue"}}}
+        write_assembly(tmp_path / "assembly", more)
+
+        cloud.up(say=lambda _: None)
+
+        stack = ChangeSets(clients.get("cloudformation")).stack()
+    finally:
+        cloud.down(say=lambda _: None)
+    assert stack is not None
+    assert stack.parameters["NotifyEmail"] == "me@example.org"

@@ -1,15 +1,56 @@
 """The whole way by the command line: deploy, run, destroy, deploy again."""
 
+import json
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from runctl.assembly import load_assembly
+from runctl.client.clients import find_clients
+from runctl.client.deploying import Choices, Deploying, Site
+from runctl.local.deployer import ASSET_BUCKET, PARAMETERS
+from runctl.local.functions_archive import default_cache, for_this_machine
 from tests.local.runs.cloud import Cloud
 
 pytestmark = pytest.mark.local_cloud
 
 
+def test_run_goes_on_over_an_update_of_its_functions_and_its_state_machine(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "40", "0.2")
+    cloud.wait_until(lambda: cloud.status(run_id)["status"] == "RUNNING", "the training's start")
+    assembly = for_this_machine(load_assembly(), default_cache(), lambda _: None)
+    newer = replace(assembly, template_text=_newer(assembly.template), template_sha256="newer")
+    deploying = Deploying(find_clients(environment=cloud.environment), newer, Site(ASSET_BUCKET, PARAMETERS))
+
+    plan = deploying.plan(Choices())
+    stack = deploying.apply(plan)
+
+    assert plan.change_set is not None
+    changed = {change.resource_type for change in plan.change_set.changes}
+    assert changed >= {"AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"}
+    assert stack.status == "UPDATE_COMPLETE"
+    run = cloud.wait_for_end(run_id)
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert len(run["attempts"]) == 1
+
+
+def _newer(template: dict[str, Any]) -> str:
+    """The template as another version might have it: all functions larger, one state's comment another."""
+    newer: dict[str, Any] = json.loads(json.dumps(template))
+    for resource in newer["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            resource["Properties"]["MemorySize"] += 64
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            separator, parts = resource["Properties"]["DefinitionString"]["Fn::Join"]
+            parts[0] = parts[0].replace("{", '{"Comment":"newer",', 1)
+            resource["Properties"]["DefinitionString"]["Fn::Join"] = [separator, parts]
+    return json.dumps(newer)
+
+
 def test_deploy_run_destroy_deploy(cloud: Cloud) -> None:
+    cloud.runctl("deploy", "--yes")
     unchanged = cloud.runctl("deploy", "--yes")
     run = cloud.runctl("train", "succeed.py", "--instance-type", "t3.micro", "--yes", "--wait")
     destroyed = cloud.runctl("destroy", "--stack-name", "runctl")
