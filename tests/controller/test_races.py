@@ -315,3 +315,15 @@ def test_a_stop_that_is_passed_on_late_is_never_scheduled_in_the_past() -> None:
     world.stop_run()
 
     assert world.schedules.times[RUN_ID] >= world.clock() + timing.STOP_MARGIN
+
+
+def test_somebody_elses_command_that_failed_before_the_start_does_not_hide_that_the_start_failed() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    world.observe_command(world.command_event(world.machine(), "somebody-elses"))
+    get_ready(world, execution)
+
+    world.observe_command(world.command_event(world.machine(), world.attempt().command_id or ""))
+    execution.advance()
+
+    assert world.attempt(1).reason is Reason.MACHINE_NOT_READY
