@@ -25,6 +25,8 @@ from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.launch import Launcher
 from runctl.local.machines.operations import ASKED_OF_THE_EMULATOR, ec2_operations, ssm_operations
 from runctl.local.machines.pools import Pools
+from runctl.local.machines.quotas import TARGET as QUOTAS_TARGET
+from runctl.local.machines.quotas import QuotaCalls
 from runctl.local.machines.ssm.agents import Agents
 from runctl.local.machines.ssm.api import SsmApi
 from runctl.local.machines.ssm.commands import CommandCalls
@@ -84,6 +86,7 @@ class Front:
         self._interruptions = Interruptions(self._keeper, events)
         self._faults = FaultCalls(self._keeper, agents, self._interruptions, self._missing_capacity)
         self._metadata = MetadataService(self._keeper, create_role_credentials, region=region, account_id=account_id)
+        self._quotas = QuotaCalls(region=region, account_id=account_id)
         instances = Instances(self._keeper, region=region, account_id=account_id)
         launcher = Launcher(self._upstream, self._catalogue)
         pools = Pools(self._catalogue, self._missing_capacity)
@@ -151,6 +154,8 @@ class Front:
             return await self._metadata.answer(request)
         if service == "faults":
             return self._faults.answer(request)
+        if service == "quotas":
+            return self._quotas.answer(request.headers["x-amz-target"].removeprefix(QUOTAS_TARGET), request.body)
         if service == "ssm":
             action = request.headers["x-amz-target"].removeprefix(_SSM_TARGET)
             return await self._ssm.answer(action, request.body) if self._ssm.owns(action, request.body) else None
@@ -175,6 +180,8 @@ def _service(scope: Scope) -> str | None:
     headers = scope_headers(scope)
     if headers.get("x-amz-target", "").startswith(_SSM_TARGET):
         return "ssm"
+    if headers.get("x-amz-target", "").startswith(QUOTAS_TARGET):
+        return "quotas"
     if "x-amz-target" in headers or scope["path"] != "/":
         return None
     signed_for = _SCOPE_SERVICE.search(headers.get("authorization", ""))

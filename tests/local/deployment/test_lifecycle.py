@@ -100,3 +100,9 @@ def test_force_lets_runs_save_and_end_and_the_bucket_goes_when_it_is_asked(cloud
     assert bucket not in {each["Name"] for each in cloud.client("s3").list_buckets()["Buckets"]}
     assert cloud.live_machines() == []
     assert cloud.runctl("deploy", "--yes").data["status"] == "CREATE_COMPLETE"
+
+
+def test_doctor_finds_a_deployed_local_target_well(cloud: Cloud) -> None:
+    answer = cloud.runctl("doctor")
+
+    assert (answer.exit_code, answer.data["healthy"]) == (0, True), answer
