@@ -40,7 +40,13 @@ class ClientPort(Protocol):
         """Check the instance types and estimate the cost; makes nothing."""
         ...
 
-    def launch(self, plan: "Plan", *, on_upload: "Callable[[CodeRef, bool], None]" = ...) -> "Run":
+    def launch(
+        self,
+        plan: "Plan",
+        *,
+        on_upload: "Callable[[CodeRef, bool], None]" = ...,
+        on_bytes: "Callable[[int, int], None]" = ...,
+    ) -> "Run":
         """Upload the code unless it is there, write the run, start its execution."""
         ...
 
