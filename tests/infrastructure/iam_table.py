@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -153,12 +154,22 @@ def resource_types(action: str) -> tuple[str, ...] | None:
     return None if known is None else tuple(known.get("Resources", ()))
 
 
+def known_actions(service: str) -> list[str]:
+    """All actions of a service, in small letters, as `service:action`."""
+    return [f"{service}:{name}" for name in _reference().get(service, {}).get("Actions", {})]
+
+
+def arn_formats(action: str) -> list[str]:
+    """What ARNs of the action's resources look like; `*` stands for any text."""
+    known = _reference()[action.partition(":")[0]]["Resources"]
+    return [
+        re.sub(r"\$\{\w+\}|\.\*", "*", text.replace("${Partition}", "aws"))
+        for kind in resource_types(action) or ()
+        # Some types are written with a capital in one place and without in the other.
+        for text in known.get(kind, known.get(kind.lower(), {})).get("ARNFormats", ())
+    ]
+
+
 def is_of_type(action: str, arn: str) -> bool:
     """Whether an ARN is one of a type that the action knows."""
-    known = _reference()[action.partition(":")[0]]["Resources"]
-    for kind in resource_types(action) or ():
-        # Some types are written with a capital in one place and without in the other.
-        for text in known.get(kind, known.get(kind.lower(), {})).get("ARNFormats", ()):
-            if re.fullmatch(re.sub(r"\$\{\w+\}", "[^:]*", text), arn):
-                return True
-    return False
+    return any(fnmatchcase(arn, text) for text in arn_formats(action))
