@@ -26,7 +26,7 @@ _USABLE: Final = frozenset(
 )
 """Statuses in which the stack's outputs name things that exist."""
 
-DEPLOY_HINT: Final = "Deploy runctl to this account and Region first, or choose another target with --target."
+DEPLOY_HINT: Final = "Deploy it first: runctl deploy. Or choose another target with --target."
 
 
 class StackOutputs(Model):

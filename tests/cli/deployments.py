@@ -9,7 +9,6 @@ from runctl.aws.identity import Identity
 from runctl.client.checks import Finding
 from runctl.client.deploying import Choices, DeploymentPlan
 from runctl.client.destroying import Inventory, Remains
-from runctl.errors import RunctlError
 from runctl.model.machine import MachineView
 from runctl.model.names import Output
 from runctl.model.run import Run
@@ -36,7 +35,7 @@ class NotedDeploying:
     """Notes what is asked of it."""
 
     change_set: ChangeSet | None = CREATION
-    failure: RunctlError | None = None
+    failure: BaseException | None = None
     choices: list[Choices] = field(default_factory=list[Choices])
     discarded: int = 0
     applied: int = 0

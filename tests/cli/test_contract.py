@@ -135,6 +135,8 @@ def test_global_flags_mean_the_same_before_and_after_the_command(runctl: Command
         ["local", "status"],
         ["local", "env"],
         ["local", "no-capacity", "g5.xlarge"],
+        ["deploy", "--yes"],
+        ["destroy", "--stack-name", "other"],
         [],
     ],
     ids=" ".join,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runctl.aws.change_sets import ChangeSet, ResourceChange
+from runctl.client.checks import Finding, Health
 from runctl.client.deploying import Choices
 from runctl.errors import DeploymentFailed
 from runctl_cli.settings_template import TEMPLATE
@@ -167,6 +168,41 @@ def test_configuration_is_not_touched_by_a_no(
 
 
 def test_local_deployment_writes_no_configuration(runctl: CommandLine, project: Path) -> None:
-    runctl("deploy", "--yes")
+    runctl("deploy", "--yes", "--target", "local")
 
     assert (project / ".runctl.toml").read_text() == 'target = "local"\n'
+
+
+def test_deploy_means_aws_though_a_new_configuration_says_local(runctl: CommandLine, project: Path) -> None:
+    answer = runctl("deploy", "--yes")
+
+    assert answer.stderr.startswith("Target aws, account 123456789012, region eu-central-1.")
+    assert tomllib.loads((project / ".runctl.toml").read_text())["target"] == "aws"
+
+
+@pytest.mark.parametrize("words", [["deploy", "--yes"], ["destroy"], ["doctor"]], ids=lambda words: words[0])
+def test_account_and_the_local_target_exclude_each_other(runctl: CommandLine, words: list[str]) -> None:
+    answer = runctl.json("--target", "local", *words, "--region", "eu-central-1")
+
+    assert (answer.exit_code, answer.error["code"]) == (2, "usage")
+
+
+@pytest.mark.parametrize("words", [["destroy", "--stack-name", "runctl"], ["doctor"]], ids=lambda words: words[0])
+def test_who_names_a_region_means_aws_and_who_does_not_the_configured_target(
+    runctl: CommandLine, words: list[str]
+) -> None:
+    runctl.wiring.of_checks.given = [Finding(check="region", health=Health.OK, text="Fine.")]
+
+    runctl(*words)
+    runctl(*words, "--region", "eu-central-1")
+
+    assert [each.settings.target.value for each in runctl.wiring.configurations] == ["local", "aws"]
+
+
+def test_interrupted_deployment_is_left_to_cloudformation(runctl: CommandLine) -> None:
+    runctl.wiring.of_deploying.failure = KeyboardInterrupt()
+
+    answer = runctl.json("deploy", "--yes")
+
+    assert (answer.exit_code, answer.error["code"]) == (130, "interrupted")
+    assert runctl.wiring.of_deploying.discarded == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runctl_cli.faults import Declined
+from runctl_cli.faults import Declined, Interrupted
 from runctl_cli.invocation import Invocation
 from runctl_cli.root import Verb
 from runctl_cli.target_options import choose_account, profile_option, region_option
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  runctl deploy --target aws --region eu-central-1
+  runctl deploy --region eu-central-1
   runctl deploy --profile research --data-bucket images --notify me@example.org
   runctl deploy --vpc vpc-0a1b --subnets subnet-0c2d,subnet-0e3f --yes
 """
@@ -61,9 +61,10 @@ def deploy(invocation: Invocation, profile: str | None, region: str | None, yes:
     """Create or update the stack in an AWS account.
 
     Shows what CloudFormation would change and what the stack costs while nothing runs, then asks. What is not said
-    stays as it was deployed last; an empty value takes it away. Runs go on over an update.
+    stays as it was deployed last; an empty value takes it away. Runs go on over an update. The local target is
+    deployed by "runctl local up", or here with --target local.
     """
-    configuration = choose_account(invocation.configuration, profile, region)
+    configuration = choose_account(invocation, profile, region, means_aws=True)
     deploying = invocation.wiring.deploying(configuration, invocation.say)
     account = deploying.identity().account
     invocation.say(f"Target {configuration.settings.target.value}, account {account}, region {deploying.region}.")
@@ -82,7 +83,12 @@ def deploy(invocation: Invocation, profile: str | None, region: str | None, yes:
             # Whatever ends the question, Ctrl-C too: nothing was deployed, and so nothing is left.
             deploying.discard(plan)
             raise
-        stack = deploying.apply(plan, _progress(invocation, len(plan.change_set.changes)))
+        try:
+            stack = deploying.apply(plan, _progress(invocation, len(plan.change_set.changes)))
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(
+                "CloudFormation goes on with the stack by itself.", hint="See how it stands, later: runctl deploy"
+            ) from interrupt
     _offer_configuration(invocation, configuration, plan, yes=yes)
     _answer(invocation, plan, stack, costs)
 
@@ -193,10 +199,18 @@ def _offer_configuration(
     if _says_already(path, values):
         return
     wording = ", ".join(f'{name} = "{value}"' for (_, name), value in values.items())
-    if not yes and not (sys.stdin.isatty() and click.confirm(f"Write {wording} to {path}?", default=True, err=True)):
+    if not yes and not _agrees(f"Write {wording} to {path}?"):
         return
     if write_settings(path, values):
         invocation.say(f"Wrote {wording} to {path}.")
+
+
+def _agrees(question: str) -> bool:
+    """Ask where there is a terminal. Who lets go of it has a deployed stack all the same, and no changed file."""
+    try:
+        return sys.stdin.isatty() and click.confirm(question, default=True, err=True)
+    except click.Abort:
+        return False
 
 
 def _says_already(path: Path, values: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runctl_cli.faults import Declined, StillRunning
+from runctl_cli.faults import Declined, Interrupted, StillRunning
 from runctl_cli.invocation import Invocation
 from runctl_cli.root import Verb
 from runctl_cli.target_options import choose_account, profile_option, region_option
@@ -44,7 +44,7 @@ def destroy(
     Refuses while runs or machines are there. The history of runs goes with the tables; the bucket with checkpoints,
     outputs and logs stays, unless --empty-bucket.
     """
-    configuration = choose_account(invocation.configuration, profile, region)
+    configuration = choose_account(invocation, profile, region)
     destroying = invocation.wiring.destroying(configuration, invocation.say)
     inventory = destroying.inventory()
     _say_inventory(invocation, configuration.settings.target.value, inventory, empties_bucket=empty_bucket)
@@ -68,7 +68,12 @@ def destroy(
         elif event.status in {"DELETE_COMPLETE", "DELETE_SKIPPED"} and event.resource_type != _STACK:
             invocation.say(f"  {event.status.lower()}  {event.logical_id}")
 
-    remains = destroying.destroy(inventory, empties_bucket=empty_bucket, on_event=tell)
+    try:
+        remains = destroying.destroy(inventory, empties_bucket=empty_bucket, on_event=tell)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(
+            "CloudFormation goes on deleting the stack if it has begun.", hint="See how it stands: runctl destroy"
+        ) from interrupt
 
     def text() -> None:
         click.echo(f"Deleted {inventory.stack.stack_id}.")

@@ -37,7 +37,7 @@ def doctor(invocation: Invocation, profile: str | None, region: str | None, inst
     """
     from runctl.client.checks import Finding, Health
 
-    configuration = choose_account(invocation.configuration, profile, region)
+    configuration = choose_account(invocation, profile, region)
     invocation.say(f"Target {configuration.settings.target.value}.")
     findings: list[Finding] = []
     try:

@@ -50,13 +50,13 @@ def _newer(template: dict[str, Any]) -> str:
 
 
 def test_deploy_run_destroy_deploy(cloud: Cloud) -> None:
-    cloud.runctl("deploy", "--yes")
-    unchanged = cloud.runctl("deploy", "--yes")
+    cloud.runctl("deploy", "--yes", "--target", "local")
+    unchanged = cloud.runctl("deploy", "--yes", "--target", "local")
     run = cloud.runctl("train", "succeed.py", "--instance-type", "t3.micro", "--yes", "--wait")
     destroyed = cloud.runctl("destroy", "--stack-name", "runctl")
     gone = cloud.runctl("ps")
     began = time.monotonic()
-    deployed = cloud.runctl("deploy", "--yes")
+    deployed = cloud.runctl("deploy", "--yes", "--target", "local")
     took_s = time.monotonic() - began
     second = cloud.runctl("train", "succeed.py", "--instance-type", "t3.micro", "--yes", "--wait")
 
@@ -99,7 +99,7 @@ def test_force_lets_runs_save_and_end_and_the_bucket_goes_when_it_is_asked(cloud
     assert destroyed.data["objects_deleted"] > 0
     assert bucket not in {each["Name"] for each in cloud.client("s3").list_buckets()["Buckets"]}
     assert cloud.live_machines() == []
-    assert cloud.runctl("deploy", "--yes").data["status"] == "CREATE_COMPLETE"
+    assert cloud.runctl("deploy", "--yes", "--target", "local").data["status"] == "CREATE_COMPLETE"
 
 
 def test_doctor_finds_a_deployed_local_target_well(cloud: Cloud) -> None:
