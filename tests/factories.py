@@ -103,7 +103,7 @@ def make_manifest(number: int = 1, step: int | None = 100, *, at: datetime | Non
     """A complete checkpoint of one file."""
     name = fields.pop("name", f"step-{step}.npz" if step is not None else "last.npz")
     instance_id = fields.pop("instance_id", INSTANCE)
-    prefix = keys.attempt_prefix(RUN_ID, AttemptNumber(number), ROLE_ID, instance_id)
+    prefix = keys.attempt_prefix(fields.get("run_id", RUN_ID), AttemptNumber(number), ROLE_ID, instance_id)
     file = CheckpointFile(path=name, key=f"{prefix}checkpoints/{name}/files/{name}", bytes=64, sha256=SHA256)
     defaults: dict[str, Any] = {"run_id": RUN_ID, "saved_at": at or after(step or 0)}
     return Manifest(attempt=AttemptNumber(number), name=name, step=step, files=(file,), **(defaults | fields))

@@ -102,7 +102,8 @@ def _situation(
     attempts = (*earlier, attempt)
     progressed: frozenset[AttemptNumber] = frozenset()
     if ending.reason in recovery.LAUNCH_AGAIN and any(FactKind.STARTED in each.facts for each in attempts):
-        progressed = attempts_with_progress(bucket.manifests(run.run_id))
+        since = None if run.resumed_from is None else run.resumed_from.step
+        progressed = attempts_with_progress(bucket.manifests(run.run_id), since)
     refused = () if attempt.launch is None else refusals.refusal_sentences(attempt.launch.errors)
     return recovery.Situation(
         run=run,

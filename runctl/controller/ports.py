@@ -205,10 +205,6 @@ class Bucket(Protocol):
         and logged."""
         ...
 
-    def manifest(self, key: str) -> Manifest | None:
-        """Read one manifest; None when there is none."""
-        ...
-
     def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
         """Make short-lived links to read a checkpoint's files."""
         ...

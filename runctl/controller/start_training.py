@@ -9,13 +9,13 @@ from runctl.controller.departures import record_departure
 from runctl.controller.loading import load_attempt, load_open_run
 from runctl.controller.moves import move
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore, TaskTokens
+from runctl.controller.resume_points import offered_points
 from runctl.controller.settings import ControllerSettings
 from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import ConfigurationError, StopRequested
 from runctl.model import keys
 from runctl.model.attempt import Attempt, FactKind, Wait
-from runctl.model.checkpoint import Manifest
 from runctl.model.decision import StepState
 from runctl.model.ids import InstanceId, TaskToken
 from runctl.model.job import AgentJob, ResumePoint
@@ -24,7 +24,6 @@ from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
 from runctl.policy import sentences
 from runctl.policy.facts import Departure
-from runctl.policy.resume import RESUME_POINTS, resume_points
 from runctl.policy.runtime import runtime_left
 from runctl.policy.waiting import is_start_command
 
@@ -43,9 +42,10 @@ def start_training(
 ) -> dict[str, Any]:
     """Hand the run over to the machine's agent. The command goes out last, for after it there is no way back.
 
-    Raises StopRequested for a run that was asked to stop before, and MachineNotReady when SSM does not know the
-    machine. A repeated invocation replaces token and hand-off, from which the agent takes its new token, and sends no
-    second start command; a stop that an earlier one could not pass on is passed on.
+    Raises StopRequested for a run that was asked to stop before, CheckpointMissing for one that resumes another of
+    which nothing is left, and MachineNotReady when SSM does not know the machine. A repeated invocation replaces token
+    and hand-off, from which the agent takes its new token, and sends no second start command; a stop that an earlier
+    one could not pass on is passed on.
     """
     run = load_open_run(runs, state.run_id)
     attempt = load_attempt(runs, run.run_id, state.current_attempt)
@@ -58,7 +58,7 @@ def start_training(
     if FactKind.STARTED not in attempt.facts:
         preparing = f"The {sentences.machine(attempt)} prepares code and environment."
         run = move(runs, run, RunStatus.PREPARING, preparing, at, capacity_wait=None)
-    points = _resume_points(run, attempt, runs=runs, bucket=bucket)
+    points = offered_points(run, attempt, runs=runs, bucket=bucket)
     bucket.put_job(
         instance_id,
         AgentJob(
@@ -104,26 +104,6 @@ def start_training(
         "resume_points": [point.manifest_key for point in points],
         "answered": answered,
     }
-
-
-def _resume_points(run: Run, attempt: Attempt, *, runs: RunStore, bucket: Bucket) -> tuple[ResumePoint, ...]:
-    """Newest first: what earlier attempts saved, then the checkpoint of the run that this one goes on from."""
-    found: list[tuple[str, Manifest]] = []
-    if attempt.number > 1:
-        machine_of = {other.number: other.instance_id for other in runs.attempts(run.run_id)}
-        for manifest in resume_points(bucket.manifests(run.run_id), run.run_id, attempt.number):
-            instance_id = machine_of.get(manifest.attempt)
-            if instance_id is not None:
-                prefix = bucket.prefix_of(run.run_id, manifest.attempt, instance_id)
-                found.append((f"{prefix}checkpoints/{manifest.name}/manifest.json", manifest))
-    if run.resumed_from is not None and len(found) < RESUME_POINTS:
-        manifest = bucket.manifest(run.resumed_from.checkpoint)
-        if manifest is not None:
-            found.append((run.resumed_from.checkpoint, manifest))
-    return tuple(
-        ResumePoint(manifest_key=key, name=manifest.name, step=manifest.step, files=bucket.links(manifest))
-        for key, manifest in found
-    )
 
 
 def _runtime_left_s(run: Run, attempt: Attempt, *, runs: RunStore, at: datetime) -> int:

@@ -165,6 +165,9 @@ class ResumedFrom(Model):
 
     run_id: RunId
     checkpoint: str
+    """Key of its manifest. It lies with an earlier run of the chain when `run_id` saved none of its own."""
+    name: str = ""
+    step: int | None = None
 
 
 class Run(Model):

@@ -142,7 +142,10 @@ def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
 
 
 def _resumes(situation: Situation) -> str:
-    checkpoint = situation.run.checkpoint
+    checkpoint, earlier = situation.run.checkpoint, situation.run.resumed_from
+    if checkpoint is None and earlier is not None:
+        step = earlier.name if earlier.step is None else f"step {earlier.step}"
+        return f"Another machine resumes from {step} of run {earlier.run_id}."
     if checkpoint is None:
         return "Another machine starts from the beginning: there is no checkpoint yet."
     where = f"step {checkpoint.step}" if checkpoint.step is not None else checkpoint.name

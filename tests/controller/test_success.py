@@ -8,15 +8,14 @@ from runctl.controller.timeline import event_of_run
 from runctl.errors import NotFoundError, RunEnded
 from runctl.model.attempt import FactKind, Wait
 from runctl.model.decision import StepState
-from runctl.model.ids import InstanceId, RunId, TaskToken
+from runctl.model.ids import InstanceId, TaskToken
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import State
-from runctl.model.run import ResumedFrom
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from tests.controller.stages import boot, start, to_preparing, to_training, to_wait_for_ssm
-from tests.factories import RUN_ID, after, make_manifest, make_spec, make_stop_request
+from tests.factories import RUN_ID, after, make_spec, make_stop_request
 from tests.fakes.world import World
 
 
@@ -192,18 +191,6 @@ def test_the_step_tried_again_replaces_token_and_hand_off_and_sends_no_second_co
     assert world.bucket.jobs[world.machine()].task_token == again
     assert world.attempt().tokens[Wait.TRAIN] == again
     assert world.commands.verbs == ["start"]
-
-
-def test_a_run_that_goes_on_from_another_is_offered_that_ones_checkpoint() -> None:
-    world = World()
-    key = "runs/r-other/attempts/0002/ROLE:i-1/checkpoints/step-900.npz/manifest.json"
-    world.bucket.other[key] = make_manifest(2, 900)
-
-    to_preparing(world, resumed_from=ResumedFrom(run_id=RunId("r-other"), checkpoint=key))
-
-    (point,) = world.bucket.jobs[world.machine()].resume_points
-    assert (point.manifest_key, point.step) == (key, 900)
-    assert point.files[0].url.startswith("https://bucket.example/")
 
 
 def test_the_step_tried_again_does_not_turn_a_running_training_back() -> None:

@@ -100,8 +100,6 @@ class FakeBucket:
     jobs: dict[InstanceId, AgentJob] = field(default_factory=dict[InstanceId, AgentJob])
     saved: list[Manifest] = field(default_factory=list[Manifest])
     markers: dict[InstanceId, dict[str, Any]] = field(default_factory=dict[InstanceId, dict[str, Any]])
-    other: dict[str, Manifest] = field(default_factory=dict[str, Manifest])
-    """Manifests of other runs, by key."""
 
     def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
         self.jobs[instance_id] = job
@@ -115,9 +113,6 @@ class FakeBucket:
     def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
         found = [manifest for manifest in self.saved if manifest.run_id == run_id]
         return tuple(sorted(found, key=lambda manifest: manifest.saved_at, reverse=True))
-
-    def manifest(self, key: str) -> Manifest | None:
-        return self.other.get(key)
 
     def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
         return tuple(
