@@ -30,8 +30,8 @@ from tests.aws_smoke.smoke import (
 
 COSTS = """\
 This deploys runctl into a real account and spends real money there: two spot machines (t3.micro) for some minutes,
-their public addresses, two minutes of AWS FIS, and requests; about 0.30 USD, less than 1 USD. Everything is removed at
-the end.
+their public addresses, two minutes of AWS FIS, and requests; about 0.30 USD, less than 1 USD. Everything but one empty
+bucket is removed at the end. It needs an administrator's credentials: it makes roles, and an experiment of AWS FIS.
 """
 AWS_STEPS, AWS_PAUSE_S = 90, 5.0
 """A training of 450 s: by then a role for FIS is known everywhere, and the two minutes of notice are over."""
@@ -110,12 +110,16 @@ def removed(place: Place, say: Callable[[str], None]) -> bool:
         say("there is nothing to remove")
         return True
     try:
-        destroy(place)
+        left = destroy(place)
     except (CommandFailed, ClientError) as error:
         say(f"NOT removed: {error}")
         say("remove it by hand: runctl destroy --force --empty-bucket, and delete the stack runctl in the console")
         return False
-    say("removed")
+    say(
+        "removed"
+        if left is None
+        else f"removed; the empty bucket {left} is left, free of charge, for a next deployment"
+    )
     return True
 
 

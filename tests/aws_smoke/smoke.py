@@ -125,12 +125,14 @@ def deploy(place: Place) -> None:
     place.runctl("deploy", *place.options, "--yes")
 
 
-def destroy(place: Place) -> None:
-    """Remove the stack, the runs that were left, and both buckets: what was trained, and what was deployed."""
+def destroy(place: Place) -> str | None:
+    """Remove the stack, the runs that were left, and what was trained. Answers the bucket for archives, which stays.
+
+    It is empty and free of charge, and S3 would not give its name out again for an hour or two.
+    """
     words = ("destroy", *place.options, "--force", "--empty-bucket", "--stack-name", STACK_NAME)
-    emptied = place.runctl(*words)["asset_bucket"]
-    if emptied is not None:
-        place.client("s3").delete_bucket(Bucket=emptied)
+    left: str | None = place.runctl(*words)["asset_bucket"]
+    return left
 
 
 def train_and_interrupt(place: Place, *, steps: int, pause_s: float, say: Callable[[str], None]) -> Outcome:
