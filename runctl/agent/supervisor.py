@@ -1,5 +1,6 @@
 """Supervises one attempt: prepares and starts the training, watches over it, saves what it made, reports its end."""
 
+import json
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -280,15 +281,27 @@ class Supervisor:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _save_output(self) -> None:
+        """Upload the output, and last of all the listing with the hashes, by which `runctl download` checks it."""
         self._is_output_saved = True
+        files: list[dict[str, str | int]] = []
         for path in sorted(self._folder.output.rglob("*")):
             if not path.is_file():
                 continue
             name = path.relative_to(self._folder.output).as_posix()
+            key = f"{self._job.prefix}output/{name}"
             try:
-                self._world.store.put_file(f"{self._job.prefix}output/{name}", path)
+                stored = self._world.store.put_file(key, path)
             except OSError as error:
                 self._log.say(f"output {name} could not be uploaded: {error}")
+                continue
+            files.append({"path": name, "key": key, "bytes": stored.bytes, "sha256": stored.sha256})
+        if not files:
+            return
+        try:
+            listing = json.dumps({"version": 1, "files": files}, indent=1)
+            self._world.store.put(f"{self._job.prefix}output.json", listing.encode())
+        except OSError as error:
+            self._log.say(f"the listing of the output could not be uploaded: {error}")
 
     def _judge(self, ended: Exit, kills_before: int | None, *, is_resumed: bool) -> Ended:
         kills_after = self._world.memory_kills()

@@ -2,14 +2,15 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
 from runctl.aws.errors import aws_errors, code_of
+from runctl.aws.manifests import NOT_THERE, Manifests
 from runctl.errors import AwsError
 from runctl.model import keys
 from runctl.model.checkpoint import Manifest
@@ -20,17 +21,11 @@ from runctl.model.run import CodeRef
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-MANIFEST_NAME: Final = "manifest.json"
 FINAL_MARKER_NAME: Final = "final.json"
 
 LINK_LIFETIME_S: Final = 3_600
 """From the hand-off to the machine's last download. The machine is online when links are made; its environment is
 made before. A link signed by a role's session ends with the session, which a function has for hours."""
-
-_LARGEST_DOCUMENT: Final = 16 * 1024 * 1024
-"""Bytes of a manifest or marker that are read at most: what a machine wrote is not trusted to be small."""
-
-_NOT_THERE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +37,7 @@ class S3Bucket:
         self._client = client
         self._bucket = bucket
         self._role_id = role_id
+        self._manifests = Manifests(client, bucket)
 
     def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
         """Write the machine's hand-off."""
@@ -65,34 +61,11 @@ class S3Bucket:
     def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
         """Read all manifests that lie below the run's attempts, newest `saved_at` first; unreadable ones are left out
         and logged."""
-        with aws_errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=keys.attempts_prefix(run_id)
-            )
-            found = [
-                entry.get("Key", "")
-                for page in pages
-                for entry in page.get("Contents", [])
-                if _is_manifest(entry.get("Key", ""))
-            ]
-        manifests = [manifest for key in found if (manifest := self.manifest(key)) is not None]
-        return tuple(sorted(manifests, key=lambda manifest: manifest.saved_at, reverse=True))
+        return self._manifests.of_run(run_id)
 
     def manifest(self, key: str) -> Manifest | None:
         """Read one manifest; None when there is none, or when what lies there is not one of this place (logged)."""
-        body = self._read(key)
-        if body is None:
-            return None
-        try:
-            manifest = Manifest.model_validate_json(body)
-        except ValidationError:
-            # Without pydantic's text, which quotes what the machine wrote.
-            _log.warning("manifest is not readable: %s", key)
-            return None
-        if not _belongs(manifest, key):
-            _log.warning("manifest names what is not its own: %s", key)
-            return None
-        return manifest
+        return self._manifests.at(key)
 
     def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
         """Make short-lived links to read a checkpoint's files."""
@@ -112,7 +85,7 @@ class S3Bucket:
     def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
         """Read the signed `Training Ended` detail that the agent leaves in the bucket; None when there is none."""
         key = self.prefix_of(run_id, number, instance_id) + FINAL_MARKER_NAME
-        body = self._read(key)
+        body = self._manifests.document(key)
         if body is None:
             return None
         try:
@@ -123,16 +96,6 @@ class S3Bucket:
             _log.warning("final marker is not readable: %s", key)
             return None
         return cast("dict[str, Any]", marker)
-
-    def _read(self, key: str) -> bytes | None:
-        with aws_errors():
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if code_of(error) in _NOT_THERE:
-                    return None
-                raise
-            return answer["Body"].read(_LARGEST_DOCUMENT)
 
 
 class CodeArchives:
@@ -148,17 +111,22 @@ class CodeArchives:
             try:
                 answer = self._client.head_object(Bucket=self._bucket, Key=code.key)
             except ClientError as error:
-                if code_of(error) in _NOT_THERE:
+                if code_of(error) in NOT_THERE:
                     return False
                 raise
         return answer["ContentLength"] == code.bytes
 
-    def upload(self, code: CodeRef, path: Path) -> None:
-        """Write the archive under its key, in parts when it is large."""
+    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Write the archive under its key, in parts when it is large. `on_bytes` hears of every piece that was sent,
+        in any thread; a number below zero takes back what is sent again."""
         with aws_errors():
             try:
                 self._client.upload_file(
-                    str(path), self._bucket, code.key, ExtraArgs={"ContentType": "application/gzip"}
+                    str(path),
+                    self._bucket,
+                    code.key,
+                    ExtraArgs={"ContentType": "application/gzip"},
+                    Callback=on_bytes,
                 )
             except S3UploadFailedError as error:
                 # boto3 wraps what S3 answered; the answer itself says whether it was a permission.
@@ -167,18 +135,3 @@ class CodeArchives:
 
 def _failed(error: S3UploadFailedError) -> AwsError:
     return AwsError(str(error), aws_code=type(error).__name__, operation="PutObject")
-
-
-def _is_manifest(key: str) -> bool:
-    return key.endswith(f"/{MANIFEST_NAME}") and "/checkpoints/" in key
-
-
-def _belongs(manifest: Manifest, key: str) -> bool:
-    """Whether a manifest speaks only of its own run's files: links are signed for them, and a machine wrote it."""
-    own_prefix, _, _ = key.partition("/checkpoints/")
-    number_of_prefix = own_prefix.removeprefix(keys.attempts_prefix(manifest.run_id)).partition("/")[0]
-    return (
-        key.startswith(keys.attempts_prefix(manifest.run_id))
-        and number_of_prefix == f"{manifest.attempt:04d}"
-        and all(file.key.startswith(f"{own_prefix}/") for file in manifest.files)
-    )

@@ -56,7 +56,8 @@ def attempts_prefix(run_id: RunId) -> str:
 
 def attempt_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_id: InstanceId) -> str:
     """Prefix that one machine may write: below it `checkpoints/<name>/manifest.json`, `checkpoints/<name>/files/…`,
-    `logs/training-<utc>.log`, `output/…` and the final marker `final.json` (the signed `Training Ended` detail)."""
+    `logs/training-<utc>.log`, `output/…` with its listing `output.json`, and the final marker `final.json` (the signed
+    `Training Ended` detail)."""
     return f"{attempts_prefix(run_id)}{number:04d}/{userid(role_id, instance_id)}/"
 
 

@@ -1,5 +1,6 @@
 """Whole attempts: real trainings of a fraction of a second, and fakes for AWS."""
 
+import hashlib
 import json
 import threading
 import time
@@ -15,6 +16,7 @@ from runctl.agent.layout import AttemptFolder
 from runctl.agent.request_files import Request, leave
 from runctl.agent.supervisor import POWER_OFF_GRACE_S, Supervisor, World, start_process
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
+from runctl.model.output import OutputListing
 from tests.agent.factories import PREFIX, SECRET, archive, job
 from tests.agent.fakes import (
     FakeBus,
@@ -142,6 +144,9 @@ def test_success_leaves_checkpoint_output_log_markers_and_one_report(tmp_path: P
     assert (ended.why, ended.exit_code, ended.signal, ended.started) == ("exited", 0, None, True)
     assert attempt.store.document(f"{PREFIX}checkpoints/step-5.pt/manifest.json")["step"] == 5
     assert attempt.store.objects[f"{PREFIX}output/report/final.txt"] == b"done"
+    listing = OutputListing.model_validate_json(attempt.store.objects[f"{PREFIX}output.json"])
+    assert [(file.path, file.bytes) for file in listing.files] == [("report/final.txt", 4)]
+    assert listing.files[0].sha256 == hashlib.sha256(b"done").hexdigest()
     assert "step 5/5 loss 0.125" in attempt.log
     assert any(key.startswith(f"{PREFIX}logs/training-") for key in attempt.store.objects)
     assert attempt.folder.exit_code.read_text() == "0\n"
