@@ -49,7 +49,9 @@ def test_the_command_line_alone_is_small_and_says_how_to_get_the_rest(
 
 
 @pytest.mark.local_cloud
-def test_a_run_trains_with_nothing_but_the_wheel(wheel: Path, tmp_path: Path, project: Path) -> None:
+def test_a_run_trains_and_the_stack_is_deployed_with_nothing_but_the_wheel(
+    wheel: Path, tmp_path: Path, project: Path
+) -> None:
     clean = CleanEnvironment(tmp_path / "whole")
     clean.install(wheel, extra="local")
     initialised = clean.run(project, clean.program, "init")
@@ -59,6 +61,7 @@ def test_a_run_trains_with_nothing_but_the_wheel(wheel: Path, tmp_path: Path, pr
             project, clean.program, "--output", "json", "train", "train.py", "--wait", "--", "--lr", "1"
         )
         logged = clean.run(project, clean.program, "logs", "last")
+        deployed = clean.run(project, clean.program, "--output", "json", "--target", "local", "deploy", "--yes")
     finally:
         down = clean.run(project, clean.program, "local", "down")
 
@@ -67,4 +70,6 @@ def test_a_run_trains_with_nothing_but_the_wheel(wheel: Path, tmp_path: Path, pr
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["data"]["status"] == "SUCCEEDED"
     assert "trained with ['--lr', '1']" in logged.stdout
+    assert deployed.returncode == 0, deployed.stderr
+    assert json.loads(deployed.stdout)["ok"]
     assert down.returncode == 0, down.stderr
