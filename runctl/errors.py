@@ -93,6 +93,13 @@ class NotFoundError(RunctlError):
     exit_code = 3
 
 
+class DownloadDamaged(RunctlError):
+    """A file of the bucket is not the one that was saved, or names a place where it must not go."""
+
+    code = "download_damaged"
+    exit_code = 4
+
+
 # -- what AWS answered (exit 4) ----------------------------------------------------------------------------------
 
 
