@@ -40,10 +40,11 @@ def prepare(
     cancelled: Callable[[], bool],
 ) -> Prepared:
     """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so."""
-    fetch_code(job.code, store, folder.code, cancelled)
+    files = fetch_code(job.code, store, folder.code, cancelled)
     script = job.script or script_of_command(job.command, folder.code)
     if job.script and not (folder.code / script).is_file():
         raise SetupError(f"the project's code has no {job.script}")
+    log.say(_verified(script, files, job.code.sha256))
     packages = find_packages(folder.code, script)
     secret_values = read_secrets(job.secrets, secrets)
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
@@ -62,6 +63,12 @@ def prepare(
             folder=folder.code,
         )
     return Prepared(command, variables, resumed)
+
+
+def _verified(script: str, files: int, sha256: str) -> str:
+    """Said when the archive has the hash that the laptop gave it, was unpacked whole and the script is there."""
+    found = "script and directories" if script else "files and directories"
+    return f"Code sync verified: {found} found ({files} {'file' if files == 1 else 'files'}, sha256 {sha256[:12]})"
 
 
 def _shell() -> str:

@@ -15,14 +15,15 @@ TRIES = 3
 """A transfer that broke off is tried again; botocore itself tries only the request again."""
 
 
-def fetch_code(ref: CodeRef, store: ObjectStore, target: Path, cancelled: Callable[[], bool]) -> None:
-    """Put the project at `target`. Raises SetupError when it cannot be had whole."""
+def fetch_code(ref: CodeRef, store: ObjectStore, target: Path, cancelled: Callable[[], bool]) -> int:
+    """Put the project at `target`; answers how many files it has. Raises SetupError when it cannot be had whole."""
     archive = target.with_suffix(".tar.gz")
     sha256 = _fetch(ref.key, store, archive, cancelled)
     if sha256 != ref.sha256:
         raise SetupError(f"the project's code is damaged: its hash is {sha256}, not {ref.sha256}")
-    unpack(archive, target)
+    files = unpack(archive, target)
     archive.unlink()
+    return files
 
 
 def _fetch(key: str, store: ObjectStore, archive: Path, cancelled: Callable[[], bool]) -> str:
@@ -37,8 +38,10 @@ def _fetch(key: str, store: ObjectStore, archive: Path, cancelled: Callable[[], 
     raise AssertionError("the loop returns or raises")
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Unpack regular files, folders and links that stay inside `target`. Raises SetupError for anything else."""
+def unpack(archive: Path, target: Path) -> int:
+    """Unpack regular files, folders and links that stay inside `target`; answers how many they are but for folders.
+    Raises SetupError for anything else."""
+    files = 0
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
@@ -49,8 +52,10 @@ def unpack(archive: Path, target: Path) -> None:
                 member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
                 member.mode = (member.mode & 0o777) | stat.S_IRUSR | stat.S_IWUSR
                 tar.extract(member, target)
+                files += not member.isdir()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SetupError(f"the project's code could not be unpacked: {error}") from error
+    return files
 
 
 def _check(member: tarfile.TarInfo, target: Path) -> None:

@@ -3,14 +3,16 @@
 Every method raises errors of `runctl.errors` only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from runctl.aws.results import Output
 from runctl.aws.training_log import LogPage
 from runctl.client.place import Place
 from runctl.model.attempt import Attempt
+from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import RunId
 from runctl.model.machine import MachineType
@@ -62,7 +64,7 @@ class CodeStore(Protocol):
         """Whether the archive is there already."""
         ...
 
-    def upload(self, code: CodeRef, path: Path) -> None:
+    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None]) -> None:
         """Write the archive under its key."""
         ...
 
@@ -96,6 +98,22 @@ class TrainingLogs(Protocol):
 
     def page(self, stream: str, token: str | None) -> LogPage:
         """Read on from `token`, or from the start; a stream that is not there yet is empty."""
+        ...
+
+
+class Results(Protocol):
+    """The bucket's `runs/` prefix."""
+
+    def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
+        """Read the manifests of the run's complete checkpoints."""
+        ...
+
+    def outputs(self, run_id: RunId) -> tuple[Output, ...]:
+        """Read the listings of the attempts' outputs."""
+        ...
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Read an object in chunks."""
         ...
 
 
@@ -140,4 +158,9 @@ class Deployment(Protocol):
     @property
     def logs(self) -> TrainingLogs:
         """What trainings printed."""
+        ...
+
+    @property
+    def results(self) -> Results:
+        """What runs left behind."""
         ...

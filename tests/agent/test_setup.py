@@ -534,3 +534,20 @@ def test_secret_that_no_variable_can_hold_is_not_shown(tmp_path: Path) -> None:
         _prepare(tmp_path, {"train.py": ""}, secrets={"TOKEN": "ssm:/x"}, in_store={"ssm:/x": "hunter2\0"})
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_code_that_arrived_whole_is_told_in_the_log(tmp_path: Path) -> None:
+    prepared = _prepare(tmp_path, {"a/train.py": "", "b.txt": ""}, script="a/train.py")
+
+    digest = job(archive({"a/train.py": "", "b.txt": ""})).code.sha256
+    assert prepared.command[1] == "a/train.py"
+    assert (tmp_path / "training.log").read_text().splitlines() == [
+        f"runctl: Code sync verified: script and directories found (2 files, sha256 {digest[:12]})"
+    ]
+
+
+def test_code_without_the_script_is_not_called_verified(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"has no train\.py"):
+        _prepare(tmp_path, {"other.py": ""})
+
+    assert "verified" not in (tmp_path / "training.log").read_text()

@@ -1,17 +1,21 @@
 """A deployment in memory: what the client and the command line are tested against."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from runctl.aws.results import Output
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
 from runctl.client.place import Place
 from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
+from runctl.model import keys
 from runctl.model.attempt import Attempt
+from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.machine import MachineType
@@ -95,7 +99,8 @@ class MemoryCode:
     def has(self, code: CodeRef) -> bool:
         return code.key in self.archives
 
-    def upload(self, code: CodeRef, path: Path) -> None:
+    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None]) -> None:
+        on_bytes(code.bytes)
         self.archives[code.key] = path.read_bytes()
         self.uploads += 1
 
@@ -150,6 +155,55 @@ class MemoryLogs:
 
 
 @dataclass
+class MemoryResults:
+    """What runs left behind: objects by key, and what is known of them."""
+
+    objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    saved: list[Manifest] = field(default_factory=list[Manifest])
+    left: dict[str, list[Output]] = field(default_factory=dict[str, list[Output]])
+    reads: list[str] = field(default_factory=list[str])
+
+    def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
+        return tuple(manifest for manifest in self.saved if manifest.run_id == run_id)
+
+    def outputs(self, run_id: RunId) -> tuple[Output, ...]:
+        return tuple(self.left.get(run_id, []))
+
+    def read(self, key: str) -> Iterator[bytes]:
+        self.reads.append(key)
+        body = self.objects[key]
+        return iter((body[: len(body) // 2], body[len(body) // 2 :]))
+
+    def save(self, attempt: Attempt, name: str, step: int | None, files: Mapping[str, bytes]) -> Manifest:
+        """Put a complete checkpoint of the attempt into the bucket."""
+        prefix = keys.attempt_prefix(attempt.run_id, attempt.number, "ROLE", attempt.instance_id or InstanceId(""))
+        manifest = Manifest(
+            run_id=attempt.run_id,
+            attempt=attempt.number,
+            name=name,
+            step=step,
+            saved_at=NOW + timedelta(seconds=step or 0),
+            files=self._put(f"{prefix}checkpoints/{name}/files/", files),
+        )
+        self.saved.append(manifest)
+        return manifest
+
+    def leave(self, attempt: Attempt, files: Mapping[str, bytes]) -> None:
+        """Put the attempt's output into the bucket."""
+        instance_id = attempt.instance_id or InstanceId("")
+        prefix = keys.attempt_prefix(attempt.run_id, attempt.number, "ROLE", instance_id)
+        output = Output(attempt.number, instance_id, self._put(f"{prefix}output/", files))
+        self.left.setdefault(attempt.run_id, []).append(output)
+
+    def _put(self, prefix: str, files: Mapping[str, bytes]) -> tuple[CheckpointFile, ...]:
+        self.objects |= {prefix + path: body for path, body in files.items()}
+        return tuple(
+            CheckpointFile(path=path, key=prefix + path, bytes=len(body), sha256=sha256(body).hexdigest())
+            for path, body in files.items()
+        )
+
+
+@dataclass
 class MemoryDeployment:
     """All of it, and the client of it."""
 
@@ -159,6 +213,7 @@ class MemoryDeployment:
     stopper: MemoryStopper = field(default_factory=MemoryStopper)
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
+    results: MemoryResults = field(default_factory=MemoryResults)
     has_console: bool = True
     slept_s: list[float] = field(default_factory=list[float])
 

@@ -217,8 +217,10 @@ def test_an_archive_is_uploaded_once_under_the_name_of_its_content(s3: Any, tmp_
     archives = CodeArchives(s3, BUCKET)
 
     before = archives.has(code)
-    archives.upload(code, archive)
+    sent: list[int] = []
+    archives.upload(code, archive, sent.append)
 
+    assert sum(sent) == 3
     assert (before, archives.has(code)) == (False, True)
     assert s3.get_object(Bucket=BUCKET, Key=code.key)["Body"].read() == b"abc"
 
