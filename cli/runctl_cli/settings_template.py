@@ -21,6 +21,8 @@ target = "local"
 # instance_type = ["t3.medium"]
 # How machines are paid for: "on-demand", or "spot" for a fraction of it: EC2 may take them back, and the run resumes.
 # purchase = "on-demand"
+# Size of a machine's disk (gp3), in GiB.  Default: 100.
+# disk_gib = 200
 # A run saves and stops when it has trained for this long, or cost this many US dollars.
 # max_runtime = "24h"
 # max_cost = 25.00

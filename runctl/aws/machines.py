@@ -123,6 +123,18 @@ class Ec2Machines:
                 ) from error
         return answer["Parameter"].get("Value", "")
 
+    def root_device(self, image_id: str) -> str:
+        """Name the device that an AMI starts from: `/dev/xvda` of Amazon Linux, `/dev/sda1` of Ubuntu."""
+        with aws_errors():
+            images = self._client.describe_images(ImageIds=[image_id])["Images"]
+        found = images[0].get("RootDeviceName") if images else None
+        if found is None:
+            raise InvalidSpec(
+                f"The image {image_id} has no root volume in this Region.",
+                hint="Leave out --disk, or name another image.",
+            )
+        return found
+
     def _described(self, filters: "list[FilterTypeDef]") -> Iterator[MachineView]:
         with aws_errors():
             for page in self._client.get_paginator("describe_instances").paginate(Filters=filters):

@@ -3,34 +3,39 @@
 import getpass
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from runctl.client.archive import write_archive
+from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
 from runctl.client.deployment import Deployment, MachineTypes
 from runctl.client.documents import run_document
+from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
 from runctl.client.lookup import find_run
 from runctl.client.place import Place
-from runctl.client.project import (
-    ProjectFiles,
-    collect_files,
-    find_project_root,
-    is_empty_project,
-    module_in_project,
-    script_in_project,
+from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
+from runctl.client.project import find_project_root
+from runctl.client.resuming import (
+    ResumePlan,
+    chain_of,
+    point_to_resume,
+    refuse_unless_resumable,
+    resumed_request,
 )
 from runctl.client.spec import RunSpec
 from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model.attempt import Attempt
+from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
-from runctl.model.run import CodeRef, Run
+from runctl.model.run import CodeRef, ResumedFrom, Run, RunRequest
+from runctl.model.run import RunSpec as StoredSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
@@ -41,49 +46,6 @@ _LOOKS_S: Final = 1.0
 
 _PATIENCE_S: Final = 300.0
 """How long a wait goes on although AWS does not answer; the run goes on anyway."""
-
-
-@dataclass(frozen=True)
-class PreparedProject:
-    """A training that was looked at on this machine: the script is there and the files to send are known."""
-
-    spec: RunSpec
-    root: Path
-    files: ProjectFiles
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A training that can be launched: its machines exist and its cost is estimated. Nothing was made for it yet."""
-
-    prepared: PreparedProject
-    estimate: Estimate
-
-
-def prepare(spec: RunSpec) -> PreparedProject:
-    """Look at the project on this machine. Raises InvalidSpec for what cannot be sent or run."""
-    root = spec.project_dir or find_project_root(Path.cwd()) or Path.cwd()
-    if root.is_dir() and is_empty_project(root):
-        raise InvalidSpec(
-            f"The project {root} is empty: there is nothing to send to the machine.",
-            hint="Run the command in the folder of your training script.",
-        )
-    script = _script(spec, root)
-    files = collect_files(root, exclude=spec.exclude, script=script or None, max_bytes=spec.max_project_bytes)
-    return PreparedProject(spec.model_copy(update={"script": script}), root, files)
-
-
-def _script(spec: RunSpec, root: Path) -> str:
-    if spec.command:
-        return ""
-    if spec.module and not spec.script:
-        return module_in_project(spec.module, root)
-    return script_in_project(root / spec.script, root)
-
-
-def _name(spec: RunSpec) -> str:
-    found = spec.name or spec.module or Path(spec.command[0] if spec.command else spec.script).stem
-    return found[:64]
 
 
 def _utc_now() -> datetime:
@@ -127,7 +89,10 @@ class Client:
 
     def plan(self, prepared: PreparedProject) -> Plan:
         """Check the instance types and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type."""
-        spec = prepared.spec
+        return Plan(prepared, self._estimated(prepared.spec))
+
+    def _estimated(self, spec: RunRequest) -> Estimate:
+        """Check the instance types and estimate the cost."""
         types = self._machine_types(spec.instance_types)
         architectures = sorted({machine_type.architecture for machine_type in types})
         if len(architectures) > 1:
@@ -136,15 +101,13 @@ class Client:
                 f"{' and '.join(architectures)}.",
                 hint="Name types of one architecture: an environment made for one does not run on the other.",
             )
-        return Plan(
-            prepared,
-            estimate(
-                self._deployment.prices,
-                instance_types=spec.instance_types,
-                option=spec.purchase_option,
-                runtime=timedelta(seconds=spec.max_runtime_s),
-                limit_usd=spec.max_cost_usd,
-            ),
+        return estimate(
+            self._deployment.prices,
+            instance_types=spec.instance_types,
+            option=spec.purchase_option,
+            runtime=timedelta(seconds=spec.max_runtime_s),
+            limit_usd=spec.max_cost_usd,
+            disk_gib=spec.disk_gib,
         )
 
     def _machine_types(self, names: Sequence[str]) -> tuple[MachineType, ...]:
@@ -161,28 +124,44 @@ class Client:
                 hint="Check the spelling and the Region; all types: https://aws.amazon.com/ec2/instance-types/",
             ) from refusal
 
-    def launch(self, plan: Plan, *, on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None) -> Run:
+    def launch(
+        self,
+        plan: Plan,
+        *,
+        on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None,
+        on_bytes: Callable[[int, int], None] = lambda _count, _total: None,
+    ) -> Run:
         """Upload the code unless it is there, write the run, start its execution.
 
-        `on_upload` hears of the archive and whether it had to be sent. When the start is refused the run is ended
+        `on_bytes` hears, in any thread, of bytes that were sent and of the archive's size; `on_upload`, at the end, of
+        the archive and whether it had to be sent. When the start is refused the run is ended
         as FAILED. When this process dies before the start, an open run without an execution is left, which
         `status` shows and the reaper concludes.
         """
         spec = plan.prepared.spec
-        code = self._upload(plan.prepared, on_upload)
+        code = self._upload(plan.prepared, on_upload, on_bytes)
+        return self._begin(
+            spec.stored(code), name=name_of(spec), project=spec.project or self._project, estimate=plan.estimate
+        )
+
+    def _begin(
+        self, spec: StoredSpec, *, name: str, project: str, estimate: Estimate, resumed_from: ResumedFrom | None = None
+    ) -> Run:
+        """Write the run and start its execution."""
         now = self._now()
         run_id = new_run_id(now)
         run = Run(
             run_id=run_id,
-            name=_name(spec),
-            project=spec.project or self._project,
+            name=name,
+            project=project,
             user=self._user,
-            spec=spec.stored(code),
+            spec=spec,
             message="Submitted.",
             created_at=now,
             updated_at=now,
             execution_arn=self.place.execution_arn(run_id),
-            estimated_usd=plan.estimate.total_usd,
+            estimated_usd=estimate.total_usd,
+            resumed_from=resumed_from,
         )
         self._deployment.runs.create_run(run, [_submitted(run)])
         try:
@@ -192,12 +171,18 @@ class Client:
                 raise
         return run
 
-    def _upload(self, prepared: PreparedProject, on_upload: Callable[[CodeRef, bool], None]) -> CodeRef:
+    def _upload(
+        self,
+        prepared: PreparedProject,
+        on_upload: Callable[[CodeRef, bool], None],
+        on_bytes: Callable[[int, int], None],
+    ) -> CodeRef:
         with tempfile.TemporaryDirectory(prefix="runctl-") as folder:
             archive = write_archive(prepared.files.files, Path(folder) / "code.tar.gz")
             is_missing = not self._deployment.code.has(archive.code)
             if is_missing:
-                self._deployment.code.upload(archive.code, archive.path)
+                total = archive.code.bytes
+                self._deployment.code.upload(archive.code, archive.path, lambda count: on_bytes(count, total))
             on_upload(archive.code, is_missing)
             return archive.code
 
@@ -225,6 +210,89 @@ class Client:
         except StaleWriteError:
             return False
         return True
+
+    # -- resuming ------------------------------------------------------------------------------------------------
+
+    def plan_resume(
+        self,
+        earlier: Run,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        checkpoint: str | None = None,
+        force: bool = False,
+    ) -> ResumePlan:
+        """Look for what an ended run may be resumed from, lay `changes` over what it asked for, estimate the cost.
+
+        Makes nothing. Raises InvalidSpec for a run that is open, that succeeded (unless `force`), or that left no
+        complete checkpoint; NotFoundError when `checkpoint` is not one of its.
+        """
+        refuse_unless_resumable(earlier, force=force)
+        attempts = self.attempts(earlier.run_id)
+        point = point_to_resume(earlier, attempts, self._deployment.results, checkpoint)
+        request = resumed_request(earlier, changes)
+        return ResumePlan(earlier, point, request, self._estimated(request))
+
+    def resume(
+        self,
+        plan: ResumePlan,
+        project: PreparedProject | None = None,
+        *,
+        on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None,
+        on_bytes: Callable[[int, int], None] = lambda _count, _total: None,
+    ) -> Run:
+        """Start a new run that goes on from the earlier one, with its code, or with `project` sent again.
+
+        Raises InvalidSpec when the earlier run's code is no longer in the bucket.
+        """
+        code = plan.earlier.spec.code
+        if project is not None:
+            code = self._upload(project, on_upload, on_bytes)
+        elif not self._deployment.code.has(code):
+            raise InvalidSpec(
+                f"The code of run {plan.earlier.run_id} is not in the bucket any more.",
+                hint=f"Send the project as it is now: runctl resume {plan.earlier.run_id} --sync-code",
+            )
+        asked = {name: getattr(plan.request, name) for name in RunRequest.model_fields}
+        return self._begin(
+            StoredSpec(**asked, code=code),
+            name=plan.earlier.name,
+            project=plan.earlier.project,
+            estimate=plan.estimate,
+            resumed_from=plan.resumed_from,
+        )
+
+    def chain(self, run: Run) -> tuple[ResumedFrom, ...]:
+        """What the run went on from, what that one went on from, and so on: the nearest first."""
+        return chain_of(run, self._deployment.runs)
+
+    # -- what runs left behind -----------------------------------------------------------------------------------
+
+    def checkpoints(self, run_id: RunId) -> tuple[Manifest, ...]:
+        """The run's complete checkpoints, newest first."""
+        return complete_checkpoints(self._deployment.results, run_id, self.attempts(run_id))
+
+    def plan_download(
+        self, run: Run, folder: Path, *, latest: bool = True, checkpoint: str | None = None, output: bool = True
+    ) -> Download:
+        """Look for what the run left: its newest complete checkpoint, or the one of this name, and its output.
+
+        Raises NotFoundError when nothing of it is there.
+        """
+        manifest = None
+        if checkpoint is not None:
+            manifest = checkpoint_named(self.checkpoints(run.run_id), checkpoint, run.run_id)
+        elif latest:
+            manifest = next(iter(self.checkpoints(run.run_id)), None)
+        found = None
+        if output:
+            found = output_of(self._deployment.results.outputs(run.run_id), self.attempts(run.run_id))
+        return Download(folder, manifest, wanted_files(manifest, () if found is None else found.files))
+
+    def download(
+        self, plan: Download, on_bytes: Callable[[int, int], None] = lambda _count, _total: None
+    ) -> tuple[FetchedFile, ...]:
+        """Fetch the files that are not there yet, each checked by its hash. Raises DownloadDamaged, UsageError."""
+        return fetch(plan, self._deployment.results, on_bytes)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -299,12 +367,13 @@ def _connected() -> Deployment:
 
 
 def _submitted(run: Run) -> TimelineEvent:
+    asked = "submitted" if run.resumed_from is None else f"resumed {run.resumed_from.run_id} with"
     return TimelineEvent(
         run_id=run.run_id,
         event_id="submitted",
         at=run.created_at,
         kind=TimelineKind.SUBMITTED,
-        text=f"{run.user} submitted {run.spec.label} on {' or '.join(run.spec.instance_types)}, "
+        text=f"{run.user} {asked} {run.spec.label} on {' or '.join(run.spec.instance_types)}, "
         f"{run.spec.purchase_option.value}.",
         data={"code": run.spec.code.sha256},
     )

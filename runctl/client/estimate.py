@@ -7,10 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from runctl.client.deployment import Prices
-from runctl.model.run import PurchaseOption
-from runctl.policy.cost import PUBLIC_ADDRESS_USD_PER_HOUR
+from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption
+from runctl.policy.cost import DISK_USD_PER_GIB_HOUR, PUBLIC_ADDRESS_USD_PER_HOUR
 
 _SECONDS_PER_HOUR: Final = Decimal(3_600)
+_HOUR_FRACTION: Final = Decimal("0.000001")
 _CENT_OF_A_CENT: Final = Decimal("0.0001")
 
 
@@ -31,12 +32,17 @@ class Estimate:
     runtime: timedelta
     limit_usd: Decimal | None
     """`max_cost`: the run is stopped there."""
+    disk_gib: int = DEFAULT_DISK_GIB
 
     @property
     def usd_per_hour(self) -> Decimal | None:
-        """Price of an hour of the dearest type and its public address; None when one type's price is not known."""
+        """Price of an hour of the dearest type, its disk and its public address; None when one type's price is not
+        known."""
         known = [priced.usd_per_hour for priced in self.types if priced.usd_per_hour is not None]
-        return max(known) + PUBLIC_ADDRESS_USD_PER_HOUR if len(known) == len(self.types) else None
+        if len(known) < len(self.types):
+            return None
+        beside = PUBLIC_ADDRESS_USD_PER_HOUR + self.disk_gib * DISK_USD_PER_GIB_HOUR
+        return (max(known) + beside).quantize(_HOUR_FRACTION, ROUND_HALF_UP)
 
     @property
     def total_usd(self) -> Decimal | None:
@@ -57,7 +63,8 @@ def estimate(
     option: PurchaseOption,
     runtime: timedelta,
     limit_usd: Decimal | None,
+    disk_gib: int | None = None,
 ) -> Estimate:
     """Ask what each type costs now."""
     priced = tuple(PricedType(name, prices.highest_usd_per_hour(name, option)) for name in instance_types)
-    return Estimate(priced, option, runtime, limit_usd)
+    return Estimate(priced, option, runtime, limit_usd, disk_gib or DEFAULT_DISK_GIB)

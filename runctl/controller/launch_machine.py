@@ -102,6 +102,7 @@ def _next_try(
         chosen,
         {kind.name: images[kind.architecture, kind.accelerator] for kind in types},
         settings.launch_template_id,
+        {} if run.spec.disk_gib is None else {image: machines.root_device(image) for image in set(images.values())},
     )
     return LaunchTry(number=number, client_token=request["ClientToken"], request=request)
 

@@ -137,6 +137,10 @@ class Machines(Protocol):
         """Describe instance types, in the order given. Raises InvalidSpec that names one EC2 does not know."""
         ...
 
+    def root_device(self, image_id: str) -> str:
+        """Name the device that an AMI starts from. Raises InvalidSpec for an unknown one."""
+        ...
+
     def image_id(self, machine_type: MachineType) -> str:
         """Resolve the current AMI of an architecture and accelerator from AWS's public SSM parameters."""
         ...

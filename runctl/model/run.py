@@ -12,6 +12,10 @@ from runctl.model.base import Model, UtcDatetime
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.status import Reason, RunStatus
 
+DEFAULT_DISK_GIB = 100
+"""Root volume of a machine: more than the snapshots of Amazon Linux 2023 (8) and of its Deep Learning AMIs, with room
+for data and packages."""
+
 _LABEL_CHARACTERS = 60
 
 
@@ -55,6 +59,9 @@ class RunRequest(Model):
     args: tuple[str, ...] = ()
     instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
+    disk_gib: Annotated[int, Field(ge=8, le=16_384)] | None = None
+    """Size of the machine's root volume. None: `DEFAULT_DISK_GIB`. 8 is what Amazon Linux needs; 16 TiB is what gp3
+    volumes have long had everywhere (Amazon EBS User Guide, "General Purpose SSD volumes")."""
     environment: dict[str, str] = {}
     """Environment variables of the training. Never logged."""
     secrets: dict[VariableName, SecretPlace] = {}

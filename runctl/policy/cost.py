@@ -19,6 +19,10 @@ MINIMUM: Final = timedelta(seconds=60)
 FREE_WHEN_INTERRUPTED_WITHIN: Final = timedelta(hours=1)
 PUBLIC_ADDRESS_USD_PER_HOUR: Final = Decimal("0.005")
 
+DISK_USD_PER_GIB_HOUR: Final = Decimal("0.08") / 730
+"""A gp3 volume of Region us-east-1 with the throughput that comes with it (Amazon EBS pricing, by the month of 730
+hours); other Regions ask up to twice that."""
+
 _HOUR = Decimal(3_600)
 _CENT_FRACTION = Decimal("0.000001")
 

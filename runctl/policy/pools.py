@@ -7,6 +7,7 @@ strategies for EC2 Fleet or Spot Fleet to determine how instances are launched".
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from runctl.model.attempt import Attempt
@@ -62,14 +63,22 @@ def fleet_request(
     pools: Sequence[Pool],
     images: Mapping[str, str],
     launch_template_id: str,
+    root_devices: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Write a launch try's whole request. `images` names the AMI of each instance type.
+    """Write a launch try's whole request. `images` names the AMI of each instance type; `root_devices` the root
+    device of each AMI, needed only for a run that asks for a disk of its own.
 
     Spot pools are left to EC2 by price and capacity; on-demand pools are tried in our order. Nothing but the
     instance and the fleet can be tagged here; volumes get their tags from the launch template.
     """
     spot = run.spec.purchase_option is PurchaseOption.SPOT
-    overrides = [_override(pool, place, images[pool.instance_type], spot) for place, pool in enumerate(pools)]
+    overrides = [
+        {
+            **_override(pool, place, images[pool.instance_type], spot),
+            **_disk(run, images[pool.instance_type], root_devices),
+        }
+        for place, pool in enumerate(pools)
+    ]
     strategy = (
         {"SpotOptions": {"AllocationStrategy": "price-capacity-optimized", "InstanceInterruptionBehavior": "terminate"}}
         if spot
@@ -107,6 +116,15 @@ def _override(pool: Pool, place: int, image_id: str, spot: bool) -> dict[str, An
     }
     # Whole numbers from 0, the first choice first (EC2 API Reference, FleetLaunchTemplateOverridesRequest).
     return override if spot else {**override, "Priority": place}
+
+
+def _disk(run: Run, image_id: str, root_devices: Mapping[str, str]) -> dict[str, Any]:
+    """The root volume in place of the launch template's, whole: a mapping of the same device replaces it (EC2 User
+    Guide, "Block device mappings for volumes on Amazon EC2 instances"). Only fleets of type instant take one."""
+    if run.spec.disk_gib is None:
+        return {}
+    ebs = {"VolumeType": "gp3", "VolumeSize": run.spec.disk_gib, "Encrypted": True, "DeleteOnTermination": True}
+    return {"BlockDeviceMappings": [{"DeviceName": root_devices[image_id], "Ebs": ebs}]}
 
 
 def _tags(run: Run, number: AttemptNumber) -> dict[str, str]:

@@ -195,7 +195,7 @@ def _launch_machines(resources: Resources) -> list[iam.PolicyStatement]:
             ),
             when={"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
         ),
-        allow("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", on="*"),
+        allow("ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", on="*"),
         allow("ssm:GetParameter", on=resources.arn("ssm", "parameter/aws/service/*", account="")),
     ]
 

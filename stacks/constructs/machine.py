@@ -13,15 +13,13 @@ from constructs import Construct
 
 from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX, SECRET_PARAMETERS_PREFIX, SECRETS_PREFIX
 from runctl.model.names import AGENT_EVENT_SOURCE
+from runctl.model.run import DEFAULT_DISK_GIB
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import allow
 from stacks.constructs.identity import MACHINE_PROFILE, STACK_TAG, Names
 
 USER_DATA_LIMIT: Final = 16 * 1024
 """Bytes before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance with user data input")."""
-
-ROOT_VOLUME_GIB: Final = 100
-"""More than the snapshots of Amazon Linux 2023 (8) and of its Deep Learning AMIs, with room for data and packages."""
 
 _ROOT_DEVICE: Final = "/dev/xvda"
 """Root device of every Amazon Linux image (EC2 User Guide, "Device names for volumes on Amazon EC2 instances")."""
@@ -137,7 +135,7 @@ class Machine(Construct):
                     device_name=_ROOT_DEVICE,
                     ebs=template.EbsProperty(
                         volume_type="gp3",
-                        volume_size=ROOT_VOLUME_GIB,
+                        volume_size=DEFAULT_DISK_GIB,
                         encrypted=True,
                         delete_on_termination=True,
                     ),

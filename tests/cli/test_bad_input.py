@@ -153,6 +153,8 @@ def test_flag_of_the_script_is_sent_behind_the_dashes(runctl: CommandLine) -> No
         (["--max-cost", "NaN"], "'NaN' is not an amount"),
         (["--capacity-timeout", "8d"], "capacity_timeout"),
         (["--retries", "-1"], "--retries"),
+        (["--disk", "7"], "--disk"),
+        (["--disk", "20000"], "--disk"),
         (["--retries", "many"], "--retries"),
         (["--env", "NO VALUE"], "KEY=VALUE"),
         (["--env", "RUNCTL"], "RUNCTL is not set in this shell"),

@@ -11,6 +11,7 @@ from tests.cli.command_line import CommandLine
 
 SHOWN_THOUGH_NOT_DEFAULT = {
     "project.name",
+    "run.disk_gib",
     "run.max_cost",
     "run.setup",
     "run.env",

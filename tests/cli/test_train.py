@@ -86,27 +86,15 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
             "--max-runtime",
             "1h30m",
         ),
-        *(
-            "--max-cost",
-            "$2.50",
-            "--capacity-timeout",
-            "5s",
-            "--env",
-            "B=flag",
-            "--env",
-            "C=a=b",
-            "--name",
-            "try 7",
-            "--setup",
-            "make flags",
-        ),
+        *("--max-cost", "$2.50", "--capacity-timeout", "5s", "--env", "B=flag", "--env", "C=a=b", "--name", "try 7"),
+        *("--setup", "make flags", "--disk", "300"),
     )
 
     run = _run(runctl)
     assert (run.name, run.project) == ("try 7", "kites")
     assert run.spec.instance_types == ("t3.micro",)
     assert run.spec.purchase_option is PurchaseOption.ON_DEMAND
-    assert run.spec.setup == "make flags"
+    assert (run.spec.setup, run.spec.disk_gib) == ("make flags", 300)
     assert (run.spec.retries, run.spec.max_runtime_s, run.spec.capacity_timeout_s) == (5, 5_400, 5)
     assert run.spec.max_cost_usd == Decimal("2.50")
     assert run.spec.environment == {"A": "file", "B": "flag", "C": "a=b"}
@@ -114,13 +102,14 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
 
 def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text(
-        '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\nsetup = "make file"\n'
+        '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\n'
+        'setup = "make file"\ndisk_gib = 200\n'
     )
 
     runctl("train", "train.py")
 
     spec = _run(runctl).spec
-    assert spec.setup == "make file"
+    assert (spec.setup, spec.disk_gib) == ("make file", 200)
     assert (spec.instance_types, spec.purchase_option, spec.keep_checkpoints) == (
         ("t3.micro",),
         PurchaseOption.SPOT,
@@ -176,7 +165,7 @@ def test_without_a_terminal_a_dear_run_is_not_launched(runctl: CommandLine) -> N
 
     assert answer.exit_code == 2
     assert answer.error["code"] == "declined"
-    assert "$24.26" in answer.error["message"]
+    assert "$24.53" in answer.error["message"]
     assert "--yes" in answer.error["hint"]
     assert runctl.deployment.made == 0
 
@@ -217,7 +206,7 @@ def test_answer_at_the_terminal_decides(
 
     assert answer.exit_code == exit_code
     assert runctl.deployment.made == made
-    assert "Launch it although it may cost $24.26" in answer.stderr
+    assert "Launch it although it may cost $24.53" in answer.stderr
     assert "Launch it" not in answer.stdout
 
 
@@ -283,3 +272,13 @@ def test_refused_start_is_told_and_ends_the_run(runctl: CommandLine) -> None:
     assert answer.exit_code == 4
     assert answer.error["code"] == "permission"
     assert _run(runctl).status is RunStatus.FAILED
+
+
+def test_terminal_sees_the_bytes_of_the_project_go(runctl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+
+    runctl("train", "train.py")
+
+    size = _run(runctl).spec.code.bytes
+    assert f"\r\x1b[KSending the project: {size} B of {size} B\r\x1b[K" in terminal.getvalue()

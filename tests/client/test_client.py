@@ -127,16 +127,16 @@ def test_death_before_the_start_leaves_an_open_run_for_the_reaper(
 @pytest.mark.parametrize(
     ("types", "option", "hours", "limit", "total"),
     [
-        (("t3.micro",), PurchaseOption.ON_DEMAND, 10, None, "0.154"),
-        (("t3.micro", "g5.xlarge"), PurchaseOption.ON_DEMAND, 10, None, "10.11"),
-        (("g5.xlarge",), PurchaseOption.SPOT, 10, None, "3.068"),
+        (("t3.micro",), PurchaseOption.ON_DEMAND, 10, None, "0.2636"),
+        (("t3.micro", "g5.xlarge"), PurchaseOption.ON_DEMAND, 10, None, "10.2196"),
+        (("g5.xlarge",), PurchaseOption.SPOT, 10, None, "3.1776"),
         (("g5.xlarge",), PurchaseOption.ON_DEMAND, 10, "4", "4"),
         (("x9.huge",), PurchaseOption.ON_DEMAND, 10, None, None),
         (("t3.micro", "x9.huge"), PurchaseOption.ON_DEMAND, 10, None, None),
         (("x9.huge",), PurchaseOption.ON_DEMAND, 10, "4", "4"),
     ],
 )
-def test_estimate_is_the_dearest_type_for_the_whole_time_with_its_address(
+def test_estimate_is_the_dearest_type_for_the_whole_time_with_its_disk_and_address(
     client: Client,
     spec: RunSpec,
     types: tuple[str, ...],
@@ -157,6 +157,16 @@ def test_estimate_is_the_dearest_type_for_the_whole_time_with_its_address(
     run = client.train(asked)
 
     assert run.estimated_usd == (None if total is None else Decimal(total))
+
+
+def test_larger_disk_costs_more(client: Client, spec: RunSpec) -> None:
+    hour = {"max_runtime_s": 3_600, "purchase_option": PurchaseOption.ON_DEMAND}
+
+    usual = client.train(spec.model_copy(update=hour))
+    large = client.train(spec.model_copy(update={**hour, "disk_gib": 830}))
+
+    assert usual.estimated_usd is not None
+    assert large.estimated_usd == usual.estimated_usd + Decimal("0.08")
 
 
 # -- finding -------------------------------------------------------------------------------------------------------

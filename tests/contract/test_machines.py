@@ -338,3 +338,22 @@ def test_an_image_that_the_region_lacks_is_an_invalid_spec() -> None:
     with stubbed("ssm", over_one_client) as (machines, stubber), pytest.raises(InvalidSpec, match="Region"):
         stubber.add_client_error("get_parameter", service_error_code="ParameterNotFound")
         machines.image_id(MachineType(name="m5.large", architecture="x86_64"))
+
+
+def test_an_images_root_device_is_looked_up() -> None:
+    with stubbed("ec2", over_one_client) as (machines, stubber):
+        stubber.add_response(
+            "describe_images",
+            {"Images": [{"ImageId": "ami-1", "RootDeviceName": "/dev/sda1"}]},
+            expected_params={"ImageIds": ["ami-1"]},
+        )
+
+        device = machines.root_device("ami-1")
+
+    assert device == "/dev/sda1"
+
+
+def test_an_image_without_a_root_volume_is_an_invalid_spec() -> None:
+    with stubbed("ec2", over_one_client) as (machines, stubber), pytest.raises(InvalidSpec, match="ami-1"):
+        stubber.add_response("describe_images", {"Images": []})
+        machines.root_device("ami-1")

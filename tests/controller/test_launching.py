@@ -390,3 +390,15 @@ def test_machines_that_ec2_launches_and_lets_go_for_want_of_capacity_do_not_begi
 
     assert (world.run().status, world.run().reason) == (RunStatus.FAILED, Reason.CAPACITY)
     assert world.clock() - began < timedelta(seconds=700)
+
+
+def test_a_disk_of_ones_own_is_mapped_to_the_images_root_device() -> None:
+    world = admitted(World(), spec=make_spec(disk_gib=500))
+
+    world.launch_machine(STATE)
+
+    (config,) = world.machines.requests[0]["LaunchTemplateConfigs"]
+    for override in config["Overrides"]:
+        (mapping,) = override["BlockDeviceMappings"]
+        assert mapping["DeviceName"] == f"/dev/root-of-{override['ImageId']}"
+        assert mapping["Ebs"]["VolumeSize"] == 500

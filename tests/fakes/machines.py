@@ -114,6 +114,9 @@ class FakeMachines:
     def image_id(self, machine_type: MachineType) -> str:
         return f"ami-{machine_type.architecture}"
 
+    def root_device(self, image_id: str) -> str:
+        return f"/dev/root-of-{image_id}"
+
     # -- what a test does ----------------------------------------------------------------------------------------
 
     def add(self, view: MachineView) -> None:

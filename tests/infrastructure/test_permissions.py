@@ -19,6 +19,7 @@ _TRACING = "X-Ray knows no resource for traces (X-Ray Developer Guide, identity-
 
 ALLOWED_ON_EVERYTHING = {
     "cloudwatch:PutMetricData": "knows no resource; a condition names our namespace",
+    "ec2:DescribeImages": _DESCRIBES,
     "ec2:DescribeInstanceTypes": _DESCRIBES,
     "ec2:DescribeInstances": _DESCRIBES,
     "ec2:DescribeSpotPriceHistory": _DESCRIBES,

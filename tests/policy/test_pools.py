@@ -164,3 +164,27 @@ def test_each_try_of_each_attempt_has_a_client_token_of_its_own(tries: list[tupl
     assert token != client_token(RunId("r-other"), AttemptNumber(number), launch_try)
     assert token == client_token(RUN_ID, AttemptNumber(number), launch_try)
     assert len(token) <= 64
+
+
+def test_a_disk_of_ones_own_replaces_the_launch_templates_under_each_images_root_device(
+    create_fleet: OperationModel,
+) -> None:
+    run = make_run(spec=make_spec(disk_gib=500))
+    pools = [Pool("m5.large", A), Pool("c5.large", A)]
+    images = {"m5.large": "ami-1", "c5.large": "ami-2"}
+
+    asked = fleet_request(run, AttemptNumber(1), 1, pools, images, "lt-1", {"ami-1": "/dev/xvda", "ami-2": "/dev/sda1"})
+
+    shape = create_fleet.input_shape
+    assert shape is not None
+    assert not ParamValidator().validate(asked, shape).has_errors()
+    (config,) = asked["LaunchTemplateConfigs"]
+    devices = [mapping for override in config["Overrides"] for mapping in override["BlockDeviceMappings"]]
+    ebs = {"VolumeType": "gp3", "VolumeSize": 500, "Encrypted": True, "DeleteOnTermination": True}
+    assert devices == [{"DeviceName": "/dev/xvda", "Ebs": ebs}, {"DeviceName": "/dev/sda1", "Ebs": ebs}]
+
+
+def test_without_one_the_launch_templates_disk_stands() -> None:
+    asked = fleet_request(make_run(), AttemptNumber(1), 1, [Pool("m5.large", A)], IMAGES, "lt-1")
+
+    assert "BlockDeviceMappings" not in str(asked)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl.errors import InvalidSpec
+from runctl_cli.byte_progress import ByteProgress
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
 from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE
@@ -40,6 +41,9 @@ Examples:
     "--instance-type", "instance_types", multiple=True, metavar="TYPE", help="EC2 instance type; repeat for a choice."
 )
 @click.option("--spot/--on-demand", default=None, help="How the machine is paid for.  [default: on-demand]")
+@click.option(
+    "--disk", "disk_gib", type=click.IntRange(8, 16_384), metavar="GIB", help="Root volume, gp3.  [default: 100]"
+)
 @click.option("--wait", is_flag=True, help="Wait for the end, and return the training's result.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the estimate.")
 @click.option("--name", metavar="NAME", help="Name of the run.  [default: the script's]")
@@ -107,7 +111,13 @@ def train(
     invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
     plan = client.plan(prepared)
     _confirm(invocation, plan, yes=yes)
-    run = client.launch(plan, on_upload=lambda code, sent: _say_upload(invocation, plan, code, sent))
+    progress = ByteProgress("Sending the project", sys.stderr)
+
+    def told(code: "CodeRef", sent: bool) -> None:
+        progress.end()
+        _say_upload(invocation, plan, code, sent)
+
+    run = client.launch(plan, on_upload=told, on_bytes=progress.add)
     if wait:
         from runctl_cli.waiting import wait_and_answer
 
@@ -122,6 +132,7 @@ def _spec(
     *,
     instance_types: tuple[str, ...],
     spot: bool | None,
+    disk_gib: int | None,
     name: str | None,
     max_runtime: timedelta | None,
     max_cost: Decimal | None,
@@ -154,6 +165,7 @@ def _spec(
             args=what.args,
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
+            disk_gib=run.disk_gib if disk_gib is None else disk_gib,
             environment={**run.env, **_from_files(env_files), **dict(variables)},
             secrets={**run.secrets, **dict(secrets)},
             setup=run.setup if setup is None else setup,
