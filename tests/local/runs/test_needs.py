@@ -115,3 +115,15 @@ def test_machine_reads_no_secret_outside_our_prefixes(cloud: Cloud) -> None:
         run = cloud.wait_for_end(run_id)
         assert (run["status"], run["reason"]) == ("FAILED", "SETUP_FAILED"), cloud.story(run_id)
         assert "AccessDeniedException" in cloud.runctl("status", run_id, output="text").stdout
+
+
+def test_disk_of_a_size_of_its_own_is_asked_for_under_the_images_root_device(cloud: Cloud) -> None:
+    run_id = cloud.train("succeed.py", options=("--disk", "200"))
+
+    run = cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert run["spec"]["disk_gib"] == 200
+    table = everything_written(cloud, run)["table"]
+    assert "'VolumeSize': {'N': '200'}" in table
+    assert "'DeviceName': {'S': '/dev/xvda'}" in table
