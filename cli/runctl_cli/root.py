@@ -158,6 +158,9 @@ VERBS: Mapping[str, VerbEntry] = {
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
+    "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
+    "download": VerbEntry("runctl_cli.commands.download:download", "Fetch a run's newest checkpoint and its outputs."),
+    "checkpoint": VerbEntry("runctl_cli.commands.checkpoint:checkpoint", "What runs saved: list."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
     "destroy": VerbEntry("runctl_cli.commands.destroy:destroy", "Delete the stack; what was trained is kept."),
 }

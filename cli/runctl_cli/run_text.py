@@ -78,6 +78,10 @@ def say_useful(invocation: Invocation, run: "Run") -> None:
     """Name the commands that make sense for a run as it stands."""
     lines = [(f"runctl logs {run.run_id}" + ("" if run.status.is_terminal else " -f"), "what it prints")]
     lines.append((f"runctl events {run.run_id}", "what happened to it"))
+    if run.status.is_terminal and run.checkpoint is not None:
+        lines.append((f"runctl download {run.run_id}", "fetch its newest checkpoint and its outputs"))
+        if run.status is not RunStatus.SUCCEEDED:
+            lines.append((f"runctl resume {run.run_id}", "go on from its newest checkpoint"))
     if not run.status.is_terminal:
         lines.append((f"runctl cancel {run.run_id}", "let it save, then end it"))
     invocation.say_next(*lines)
@@ -95,7 +99,8 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
         ("Submitted", f"{_clock(run.created_at)} by {run.user}; {'took' if run.ended_at else 'for'} {lasted}"),
     ]
     if run.resumed_from is not None:
-        facts.append(("Resumes", f"{run.resumed_from.run_id} from {run.resumed_from.checkpoint}"))
+        chain = [f"{since.run_id} from {since.name}" for since in invocation.client.chain(run)]
+        facts.append(("Resumes", ", which resumed ".join(chain)))
     if run.progress is not None:
         facts.append(("Progress", _progress_text(run)))
     if run.checkpoint is not None:

@@ -136,6 +136,16 @@ class Configuration:
         return self.folder / self.settings.local.dir
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Patterns of what is not sent: the settings' own, and the local cloud's state, wherever in the project the
+        configuration puts it."""
+        exclude = self.settings.project.exclude
+        state, folder = self.local_dir.absolute(), self.folder.absolute()
+        if not state.is_relative_to(folder) or state == folder:
+            return exclude
+        return (*exclude, f"/{state.relative_to(folder).as_posix()}/")
+
+    @property
     def log_dir(self) -> Path | None:
         """Where copies of followed logs go, if anywhere."""
         return None if self.settings.logs.dir is None else self.folder / self.settings.logs.dir

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from runctl.client.clients import Clients
     from runctl.client.deploying import Choices, DeploymentPlan, Site
     from runctl.client.destroying import Inventory, Remains
+    from runctl.client.downloading import Download, FetchedFile
     from runctl.client.following import LogEntry
     from runctl.client.place import Place
+    from runctl.client.resuming import ResumePlan
     from runctl.local.cloud import CloudStatus
     from runctl.model.attempt import Attempt
+    from runctl.model.checkpoint import Manifest
     from runctl.model.ids import AttemptNumber, RunId
-    from runctl.model.run import CodeRef, Run
+    from runctl.model.run import CodeRef, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
     from runctl_cli.settings import Configuration
@@ -68,6 +71,41 @@ class ClientPort(Protocol):
 
     def document(self, run: "Run") -> dict[str, Any]:
         """The run as JSON output shows it."""
+        ...
+
+    def plan_resume(
+        self, earlier: "Run", changes: Mapping[str, Any] = ..., *, checkpoint: str | None = ..., force: bool = ...
+    ) -> "ResumePlan":
+        """Look for what an ended run may be resumed from, and estimate the cost; makes nothing."""
+        ...
+
+    def resume(
+        self,
+        plan: "ResumePlan",
+        project: "PreparedProject | None" = ...,
+        *,
+        on_upload: "Callable[[CodeRef, bool], None]" = ...,
+        on_bytes: Callable[[int, int], None] = ...,
+    ) -> "Run":
+        """Start a new run that goes on from the earlier one."""
+        ...
+
+    def chain(self, run: "Run") -> "tuple[ResumedFrom, ...]":
+        """What the run went on from, the nearest first."""
+        ...
+
+    def checkpoints(self, run_id: "RunId") -> "tuple[Manifest, ...]":
+        """The run's complete checkpoints, newest first."""
+        ...
+
+    def plan_download(
+        self, run: "Run", folder: Path, *, latest: bool = ..., checkpoint: str | None = ..., output: bool = ...
+    ) -> "Download":
+        """Look for what the run left behind."""
+        ...
+
+    def download(self, plan: "Download", on_bytes: Callable[[int, int], None] = ...) -> "tuple[FetchedFile, ...]":
+        """Fetch the files that are not there yet."""
         ...
 
     def wait(self, run_id: "RunId", on_change: "Callable[[Run], None]" = ...) -> "Run":

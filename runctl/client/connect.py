@@ -9,6 +9,7 @@ from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
 from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.prices import Ec2Prices
+from runctl.aws.results import Results
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.training_log import TrainingLog
@@ -85,3 +86,8 @@ class AwsDeployment:
     def logs(self) -> TrainingLog:
         """What trainings printed."""
         return TrainingLog(self._clients.get("logs"), self._outputs.machine_log_group)
+
+    @property
+    def results(self) -> Results:
+        """What runs left behind."""
+        return Results(self._clients.get("s3", S3_CONFIG), self._outputs.bucket)

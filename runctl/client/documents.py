@@ -5,9 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from runctl.client.checkpoints import total_bytes
 from runctl.client.place import Place
 from runctl.model.attempt import Attempt
 from runctl.model.base import iso
+from runctl.model.checkpoint import Manifest
 from runctl.model.run import Run, RunSpec
 from runctl.model.timeline import TimelineEvent
 from runctl.policy.cost import attempt_cost, run_cost
@@ -99,6 +101,18 @@ def event_document(event: TimelineEvent) -> dict[str, Any]:
         "attempt": event.attempt,
         "text": event.text,
         "data": event.data,
+    }
+
+
+def checkpoint_document(manifest: Manifest) -> dict[str, Any]:
+    """Write a complete checkpoint."""
+    return {
+        "name": manifest.name,
+        "step": manifest.step,
+        "attempt": manifest.attempt,
+        "bytes": total_bytes(manifest),
+        "files": len(manifest.files),
+        "saved_at": iso(manifest.saved_at),
     }
 
 

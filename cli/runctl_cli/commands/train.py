@@ -1,6 +1,5 @@
 """`runctl train`."""
 
-import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl.errors import InvalidSpec
-from runctl_cli.byte_progress import ByteProgress
-from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
+from runctl_cli.launching import answer_launched, confirm_cost, sending
 from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
 from runctl_cli.what_to_run import WhatToRun, what_to_run
 
 if TYPE_CHECKING:
-    from runctl.client.client import Plan
     from runctl.client.spec import RunSpec
-    from runctl.model.run import CodeRef, Run
     from runctl_cli.settings import Configuration
 
 EXAMPLES = """\b
@@ -110,20 +106,10 @@ def train(
     place = client.place
     invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
     plan = client.plan(prepared)
-    _confirm(invocation, plan, yes=yes)
-    progress = ByteProgress("Sending the project", sys.stderr)
-
-    def told(code: "CodeRef", sent: bool) -> None:
-        progress.end()
-        _say_upload(invocation, plan, code, sent)
-
-    run = client.launch(plan, on_upload=told, on_bytes=progress.add)
-    if wait:
-        from runctl_cli.waiting import wait_and_answer
-
-        wait_and_answer(invocation, run)
-        return
-    _answer_submitted(invocation, run)
+    confirm_cost(invocation, plan.prepared.spec, plan.estimate, yes=yes)
+    on_upload, on_bytes = sending(invocation, prepared)
+    run = client.launch(plan, on_upload=on_upload, on_bytes=on_bytes)
+    answer_launched(invocation, run, wait=wait)
 
 
 def _spec(
@@ -182,7 +168,7 @@ def _spec(
             project_dir=root,
             project=settings.project.name,
             name=name,
-            exclude=(*settings.project.exclude, *_local_state(configuration)),
+            exclude=configuration.left_out,
             max_project_bytes=settings.project.max_mb * 1_000_000,
         )
     except ValidationError as error:
@@ -197,12 +183,6 @@ def _seconds(duration: timedelta) -> int:
     return round(duration.total_seconds())
 
 
-def _local_state(configuration: "Configuration") -> tuple[str, ...]:
-    """The local cloud's state is no part of the project, wherever in it the configuration puts it."""
-    state, folder = configuration.local_dir.absolute(), configuration.folder.absolute()
-    return (f"/{state.relative_to(folder).as_posix()}/",) if state.is_relative_to(folder) and state != folder else ()
-
-
 def _refused(error: Any) -> InvalidSpec:
     first = error.errors(include_url=False)[0]
     what = first["msg"].removeprefix("Value error, ")
@@ -212,49 +192,3 @@ def _refused(error: Any) -> InvalidSpec:
         f"The run cannot be made: {named}{what[:1].lower()}{what[1:]}.",
         hint="See: runctl train --help, and [run] of .runctl.toml",
     )
-
-
-def _confirm(invocation: Invocation, plan: "Plan", *, yes: bool) -> None:
-    """Say what the run may cost; ask above `[confirm] above_usd`, or when no price is known."""
-    from runctl_cli.values import duration_text, usd_text
-
-    estimate = plan.estimate
-    total, hourly = estimate.total_usd, estimate.usd_per_hour
-    types = " or ".join(plan.prepared.spec.instance_types)
-    price = "at a price that is not known" if hourly is None else f"at most {usd_text(hourly)} an hour"
-    sum_text = "" if total is None else f", {usd_text(total)} in all"
-    invocation.say(
-        f"{plan.prepared.spec.label} on {types}, {estimate.purchase_option.value}: {price}, "
-        f"for at most {duration_text(estimate.runtime)}{sum_text}."
-    )
-    limit = invocation.configuration.settings.confirm.above_usd
-    if yes or (total is not None and total <= limit):
-        return
-    why = "its price is not known" if total is None else f"it may cost {usd_text(total)}, more than {usd_text(limit)}"
-    if not sys.stdin.isatty():
-        raise Declined(
-            f"Nothing was launched: {why}, and there is no terminal to ask.",
-            hint="Launch it anyway with --yes, or lower --max-runtime or --max-cost.",
-        )
-    if not click.confirm(f"Launch it although {why}?", err=True):
-        raise Declined("Nothing was launched.", hint="Lower --max-runtime or --max-cost, or choose another type.")
-
-
-def _say_upload(invocation: Invocation, plan: "Plan", code: "CodeRef", sent: bool) -> None:
-    from runctl_cli.values import bytes_text
-
-    count = len(plan.prepared.files.files)
-    files = "1 file" if count == 1 else f"{count} files"
-    invocation.say(f"Sent the project: {files}, {bytes_text(code.bytes)}." if sent else f"Project unchanged: {files}.")
-
-
-def _answer_submitted(invocation: Invocation, run: "Run") -> None:
-    def text() -> None:
-        click.echo(run.run_id)
-        invocation.say_next(
-            (f"runctl status {run.run_id}", "how it stands"),
-            (f"runctl logs {run.run_id} -f", "follow what it prints"),
-            (f"runctl cancel {run.run_id}", "let it save, then end it"),
-        )
-
-    invocation.answer(invocation.client.document(run), text)

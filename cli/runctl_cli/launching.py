@@ -1,0 +1,79 @@
+"""What every command that launches something says and asks: what it may cost, what is sent, what is useful next."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from runctl_cli.byte_progress import ByteProgress
+from runctl_cli.faults import Declined
+from runctl_cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runctl.client.estimate import Estimate
+    from runctl.client.preparing import PreparedProject
+    from runctl.model.run import CodeRef, Run, RunRequest
+
+
+def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estimate", *, yes: bool) -> None:
+    """Say what the run may cost; ask above `[confirm] above_usd`, or when no price is known. Raises Declined."""
+    from runctl_cli.values import duration_text, usd_text
+
+    total, hourly = estimate.total_usd, estimate.usd_per_hour
+    types = " or ".join(request.instance_types)
+    price = "at a price that is not known" if hourly is None else f"at most {usd_text(hourly)} an hour"
+    sum_text = "" if total is None else f", {usd_text(total)} in all"
+    invocation.say(
+        f"{request.label} on {types}, {estimate.purchase_option.value}: {price}, "
+        f"for at most {duration_text(estimate.runtime)}{sum_text}."
+    )
+    limit = invocation.configuration.settings.confirm.above_usd
+    if yes or (total is not None and total <= limit):
+        return
+    why = "its price is not known" if total is None else f"it may cost {usd_text(total)}, more than {usd_text(limit)}"
+    if not sys.stdin.isatty():
+        raise Declined(
+            f"Nothing was launched: {why}, and there is no terminal to ask.",
+            hint="Launch it anyway with --yes, or lower --max-runtime or --max-cost.",
+        )
+    if not click.confirm(f"Launch it although {why}?", err=True):
+        raise Declined("Nothing was launched.", hint="Lower --max-runtime or --max-cost, or choose another type.")
+
+
+def sending(
+    invocation: Invocation, prepared: "PreparedProject"
+) -> "tuple[Callable[[CodeRef, bool], None], Callable[[int, int], None]]":
+    """What is to be told of the project's way to the bucket: at its end, and of bytes meanwhile."""
+    from runctl_cli.values import bytes_text
+
+    progress = ByteProgress("Sending the project", sys.stderr)
+
+    def sent(code: "CodeRef", was_sent: bool) -> None:
+        progress.end()
+        count = len(prepared.files.files)
+        files = "1 file" if count == 1 else f"{count} files"
+        text = f"Sent the project: {files}, {bytes_text(code.bytes)}." if was_sent else f"Project unchanged: {files}."
+        invocation.say(text)
+
+    return sent, progress.add
+
+
+def answer_launched(invocation: Invocation, run: "Run", *, wait: bool) -> None:
+    """Answer with the run, or wait for its end and answer with its result."""
+    if wait:
+        from runctl_cli.waiting import wait_and_answer
+
+        wait_and_answer(invocation, run)
+        return
+
+    def text() -> None:
+        click.echo(run.run_id)
+        invocation.say_next(
+            (f"runctl status {run.run_id}", "how it stands"),
+            (f"runctl logs {run.run_id} -f", "follow what it prints"),
+            (f"runctl cancel {run.run_id}", "let it save, then end it"),
+        )
+
+    invocation.answer(invocation.client.document(run), text)
