@@ -18,6 +18,24 @@ SMALL: Final[dict[str, Any]] = {
 }
 
 
+WITH_TABLE: Final[dict[str, Any]] = {
+    **SMALL,
+    "Resources": {
+        **SMALL["Resources"],
+        "Table": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "DeletionProtectionEnabled": True,
+            },
+        },
+    },
+}
+"""The same with a table that is protected from deletion."""
+
+
 def with_broken_function(template: dict[str, Any]) -> dict[str, Any]:
     """Add a function whose archive is not in the bucket, made after everything else."""
     function = {

@@ -10,10 +10,11 @@ from runctl.aws.asset_bucket import asset_bucket_name
 from runctl.aws.change_sets import ChangeSets, StackEvent
 from runctl.client.clients import Clients, find_clients
 from runctl.client.deploying import Choices, Deploying, Site
+from runctl.client.destroying import Destroying
 from runctl.errors import DeploymentFailed
 from runctl.local.cloud import LocalCloud
 from runctl.local.deployer import ASSET_BUCKET, PARAMETERS
-from tests.local.deployment.stacks import SMALL, with_broken_function
+from tests.local.deployment.stacks import SMALL, WITH_TABLE, with_broken_function
 from tests.local.emulator.assembly import write_assembly
 
 pytestmark = pytest.mark.local_cloud
@@ -117,6 +118,22 @@ def test_failed_creation_names_the_resource_and_leaves_nothing(empty_account: Cl
     assert "deleted again" in failure.value.message
     assert _stack_status(empty_account) is None
     assert _buckets(empty_account) == before  # the template's bucket, which a stack retains, is not among them
+
+
+def test_protected_table_keeps_its_stack_until_that_is_destroyed(empty_account: Clients, tmp_path: Path) -> None:
+    deploying = _deploying(empty_account, tmp_path, WITH_TABLE)
+    deploying.apply(deploying.plan(Choices()))
+    change_sets = ChangeSets(empty_account.get("cloudformation"))
+    change_sets.protect(is_protected=False)
+    destroying = Destroying(empty_account, Site())
+
+    refused = change_sets.delete(destroying.inventory().stack.stack_id)
+    failed = change_sets.failures(refused.stack_id)
+    destroying.destroy(destroying.inventory(), empties_bucket=False)
+
+    assert refused.status == "DELETE_FAILED"
+    assert "Table" in {each.logical_id for each in failed}
+    assert _stack_status(empty_account) is None
 
 
 def test_deployment_after_a_failed_one_succeeds(empty_account: Clients, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 A function whose archive is not in the bucket is created there, and its invocations fail long after the archive was
 forgotten; point-in-time recovery of a table, a bucket's lifecycle rules and a state machine's logging are accepted
-without effect, so that whoever describes the resource sees another one than the template's.
+without effect, so that whoever describes the resource sees another one than the template's. A table that is protected
+from deletion goes with its stack there; on AWS it keeps the stack (DynamoDB Developer Guide, "Using deletion protection
+to protect your table").
 """
 
 from __future__ import annotations
@@ -49,12 +51,36 @@ def apply() -> None:
         _finish(resource_type, updated[0], new_props)
         return updated
 
+    def delete(
+        resource_type: str,
+        physical_id: str,
+        props: dict[str, Any],
+        stack_name: str | None = None,
+        logical_id: str | None = None,
+    ) -> None:
+        """Delete a resource. Raises `ValueError`, which fails the deletion."""
+        if resource_type == "AWS::DynamoDB::Table":
+            _require_unprotected(physical_id)
+        original_delete(resource_type, physical_id, props, stack_name, logical_id)
+
+    of_delete = "resource_type, physical_id, props, stack_name, logical_id"
+    original_delete = replace(provisioners, "_delete_resource", of_delete, delete)
+    replace(stacks, "_delete_resource", of_delete, delete)
     of_provision = "resource_type, logical_id, props, stack_name"
     of_update = "resource_type, physical_id, old_props, new_props, stack_name, logical_id, old_attrs"
     original_provision = replace(provisioners, "_provision_resource", of_provision, provision)
     original_update = replace(provisioners, "_update_resource", of_update, update)
     replace(stacks, "_provision_resource", of_provision, provision)
     replace(stacks, "_update_resource", of_update, update)
+
+
+def _require_unprotected(table: str) -> None:
+    """Raise `ValueError`, in the words of DynamoDB, when the table is protected from deletion."""
+    if module("services.dynamodb")._tables.get(table, {}).get("DeletionProtectionEnabled"):
+        raise ValueError(
+            f"Resource cannot be deleted as it is currently protected against deletion: table {table}. Disable "
+            "deletion protection first. (Service: DynamoDb)"
+        )
 
 
 def _require_code(code: dict[str, Any]) -> None:
