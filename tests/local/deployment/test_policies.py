@@ -108,6 +108,17 @@ def test_user_trains_reads_and_cancels(cloud: Cloud, user: Person) -> None:
     assert {run.run_id for run in user.runs.runs()} >= {done.run_id, stopped.run_id}
 
 
+def test_user_fetches_what_a_run_left_and_goes_on_from_it(cloud: Cloud, user: Person, tmp_path: Path) -> None:
+    done = user.runs.wait(user.runs.train(_spec(cloud, "succeed.py")).run_id)
+
+    (fetched,) = user.runs.download(user.runs.plan_download(done, tmp_path))
+    resumed = user.runs.resume(user.runs.plan_resume(done, force=True))
+
+    assert fetched.path.read_text() == "weights"
+    assert user.runs.wait(resumed.run_id).status is RunStatus.SUCCEEDED
+    assert user.runs.attempts(resumed.run_id)[0].resumed_from_step == 1
+
+
 def test_user_may_ask_the_doctor_everything(user: Person) -> None:
     found = {finding.check: finding for finding in Checks(user.clients, ["t3.micro"]).findings()}
 
