@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runctl.model.checkpoint import Manifest
-from runctl.model.ids import AttemptNumber, RunId
-from runctl.policy.resume import attempts_with_progress, resume_points
-from tests.factories import RUN_ID, after, make_manifest
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.policy.resume import attempts_with_progress, manifest_key, resume_points, written_by_its_machine
+from tests.factories import RUN_ID, after, make_attempt, make_manifest
 
 THIRD = AttemptNumber(3)
 
@@ -55,6 +55,27 @@ def test_an_attempt_made_progress_when_it_went_beyond_all_before() -> None:
 
 def test_a_checkpoint_without_a_number_is_progress() -> None:
     assert attempts_with_progress([make_manifest(1, 100), make_manifest(2, None, at=after(200))]) == {1, 2}
+
+
+def test_an_attempt_that_gets_no_further_than_the_run_it_resumed_made_no_progress() -> None:
+    manifests = [make_manifest(1, 90), make_manifest(2, 100), make_manifest(3, 101)]
+
+    assert attempts_with_progress(manifests, since=100) == {3}
+
+
+def test_only_what_an_attempts_own_machine_wrote_is_its_checkpoint() -> None:
+    own = make_manifest(1, 100)
+    planted = make_manifest(1, 900, instance_id=InstanceId("i-0fedcba9876543210"))
+    of_no_attempt = make_manifest(2, 800)
+
+    assert written_by_its_machine([planted, own, of_no_attempt], [make_attempt(1)]) == (own,)
+
+
+def test_a_manifest_lies_beside_the_files_that_it_lists() -> None:
+    manifest = make_manifest(1, 100)
+
+    folder = manifest.files[0].key.partition("files/")[0]
+    assert manifest_key(manifest) == f"{folder}manifest.json"
 
 
 manifests = st.lists(
