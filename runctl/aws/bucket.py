@@ -63,10 +63,6 @@ class S3Bucket:
         and logged."""
         return self._manifests.of_run(run_id)
 
-    def manifest(self, key: str) -> Manifest | None:
-        """Read one manifest; None when there is none, or when what lies there is not one of this place (logged)."""
-        return self._manifests.at(key)
-
     def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
         """Make short-lived links to read a checkpoint's files."""
         with aws_errors():

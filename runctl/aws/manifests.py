@@ -36,10 +36,10 @@ class Manifests:
         """Read all manifests that lie below the run's attempts, newest `saved_at` first; unreadable ones are left out
         and logged."""
         found = [key for key in self.keys_of_run(run_id) if _is_manifest(key)]
-        manifests = [manifest for key in found if (manifest := self.at(key)) is not None]
+        manifests = [manifest for key in found if (manifest := self._at(key)) is not None]
         return tuple(sorted(manifests, key=lambda manifest: manifest.saved_at, reverse=True))
 
-    def at(self, key: str) -> Manifest | None:
+    def _at(self, key: str) -> Manifest | None:
         """Read one manifest; None when there is none, or when what lies there is not one of this place (logged)."""
         body = self.document(key)
         if body is None:

@@ -140,12 +140,7 @@ def test_a_manifest_that_is_not_readable_is_left_out_and_logged(
 def test_a_manifest_that_names_what_is_not_its_own_is_left_out(s3: Any, bucket: S3Bucket, foreign: Manifest) -> None:
     put(s3, manifest_key("x"), foreign.model_dump_json())
 
-    assert bucket.manifest(manifest_key("x")) is None
     assert bucket.manifests(RUN_ID) == ()
-
-
-def test_a_manifest_that_is_not_there_is_none(bucket: S3Bucket) -> None:
-    assert bucket.manifest(manifest_key("never")) is None
 
 
 def test_links_are_short_lived_and_signed_with_version_4(bucket: S3Bucket) -> None:
