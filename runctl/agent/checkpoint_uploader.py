@@ -1,12 +1,12 @@
 """Uploads checkpoints as they appear: files first, the manifest last. One without a manifest does not exist."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from runctl.agent.checkpoint_folder import Checkpoint, CheckpointFolder
 from runctl.agent.clock import Clock, iso
-from runctl.agent.events import EventKind, EventSender
 from runctl.agent.job import Job
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.run_log import Say
@@ -34,16 +34,17 @@ class CheckpointUploader:
         folder: CheckpointFolder,
         store: ObjectStore,
         job: Job,
-        events: EventSender,
+        saved: Callable[[dict[str, Any]], None],
         clock: Clock,
         say: Say,
     ) -> None:
+        """Take where to look, where to put it, and who hears of each checkpoint (the data of `Checkpoint Saved`)."""
         self._folder = folder
         self._store = store
         self._job = job
         self._prefix = f"{job.prefix}checkpoints/"
         self._keep = job.keep_checkpoints
-        self._events = events
+        self._saved = saved
         self._clock = clock
         self._say = say
         self._uploads = 0
@@ -135,15 +136,13 @@ class CheckpointUploader:
             self._say(f"an older checkpoint could not be removed from the bucket: {error}")
 
     def _tell(self, checkpoint: Checkpoint, manifest_key: str) -> None:
-        data = {
-            "name": checkpoint.name,
-            "step": checkpoint.step,
-            "manifest_key": manifest_key,
-            "bytes": checkpoint.bytes,
-            "files": len(checkpoint.files),
-            "saved_at": iso(checkpoint.saved_at),
-        }
-        try:
-            self._events.send(EventKind.CHECKPOINT_SAVED, data)
-        except OSError as error:  # the controller reads the manifests themselves when it needs one
-            self._say(f"checkpoint {checkpoint.name} is saved, but the controller could not be told: {error}")
+        self._saved(
+            {
+                "name": checkpoint.name,
+                "step": checkpoint.step,
+                "manifest_key": manifest_key,
+                "bytes": checkpoint.bytes,
+                "files": len(checkpoint.files),
+                "saved_at": iso(checkpoint.saved_at),
+            }
+        )

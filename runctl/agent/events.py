@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from runctl.agent.clock import Clock, iso
 
@@ -70,7 +70,7 @@ class EventSender:
             "instance_id": who.instance_id,
             "kind": kind.value,
             "time": iso(self._clock.now()),
-            "data": {key: _plain(value) for key, value in data.items()},
+            "data": _plain(data),
         }
         if who.secret:
             detail["signature"] = sign(detail, who.secret)
@@ -90,6 +90,8 @@ def _plain(value: Any) -> Any:
 
     JSON has no NaN or infinity, and a whole float may come back without its `.0`.
     """
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in cast("dict[str, Any]", value).items()}
     if isinstance(value, float):
         if not math.isfinite(value):
             return None

@@ -4,10 +4,9 @@ import json
 import math
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from runctl.agent.clock import Clock, iso
 from runctl.agent.run_log import PREFIX, LineReader
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -25,43 +24,36 @@ class Figures:
     loss: float | None = None
     throughput: float | None = None
 
+    def data(self, at: str) -> dict[str, Any]:
+        """The data of a `Progress` event."""
+        return {"at": at, **asdict(self)}
+
 
 class Progress:
     """Follows both files; once the metrics file has a line, the log is not asked any more."""
 
-    def __init__(self, metrics: LineReader, log: LineReader, clock: Clock) -> None:
+    def __init__(self, metrics: LineReader, log: LineReader) -> None:
         self._metrics = metrics
         self._log = log
-        self._clock = clock
         self._from_metrics = False
-        self._reported = Figures()
         self._lock = threading.Lock()
-        self.figures = Figures()
+        self._figures = Figures()
 
-    def report(self) -> dict[str, Any] | None:
-        """Read what is new and make the data of a `Progress` event; None when nothing has changed since the last."""
+    def read(self) -> Figures:
+        """Read what is new; answers the last that is known of each figure."""
         with self._lock:
             self._read()
-            if self.figures == self._reported:
-                return None
-            self._reported = shown = self.figures
-        return {
-            "at": iso(self._clock.now()),
-            "step": shown.step,
-            "total_steps": shown.total_steps,
-            "loss": shown.loss,
-            "throughput": shown.throughput,
-        }
+            return self._figures
 
     def _read(self) -> None:
         while lines := self._metrics.read():
             for found in filter(None, map(figures_of_metrics, lines)):
                 self._from_metrics = True
-                self.figures = _newer(self.figures, found)
+                self._figures = _newer(self._figures, found)
         while lines := self._log.read():
             for line in lines:
                 if not self._from_metrics and not line.startswith(PREFIX):
-                    self.figures = _newer(self.figures, figures_of_log(line))
+                    self._figures = _newer(self._figures, figures_of_log(line))
 
 
 def figures_of_metrics(line: str) -> Figures | None:

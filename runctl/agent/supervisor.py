@@ -32,6 +32,7 @@ from runctl.agent.resume import Links
 from runctl.agent.run_log import LineReader, RunLog
 from runctl.agent.secrets import Secrets
 from runctl.agent.setup_error import SetupCancelledError, SetupError
+from runctl.agent.telling import Telling
 from runctl.agent.training_process import Exit, Training, TrainingProcess
 from runctl.agent.worker import Worker
 
@@ -39,9 +40,6 @@ LOOK_S = 0.1
 CHECKPOINT_LOOK_S = 0.5
 LOG_INTERVAL_S = 1.0
 HEARTBEAT_LOOK_S = 0.5
-PROGRESS_INTERVAL_S = 300.0
-"""Each event to the controller is paid for; checkpoints bring one as well."""
-
 POWER_OFF_DELAY_S = 60.0
 """After EC2's announced time: `runctl.model.timing.POWER_OFF_DELAY`."""
 
@@ -107,11 +105,11 @@ class Supervisor:
         self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
         self._notices = NoticeWatch(world.metadata, clock, say)
         self._lookout = Lookout(job, folder.requests, self._heartbeat, self._notices, world.is_going_down, clock, say)
+        progress = Progress(LineReader(folder.metrics), LineReader(self._log.path))
+        self._telling = Telling(self._events, progress.read, self._is_urgent, clock, say)
         self._uploader = CheckpointUploader(
-            CheckpointFolder(folder.checkpoints), world.store, job, self._events, clock, say
+            CheckpointFolder(folder.checkpoints), world.store, job, self._telling.saved, clock, say
         )
-        self._progress = Progress(LineReader(folder.metrics), LineReader(self._log.path), clock)
-        self._progress_due_at = clock.monotonic() + PROGRESS_INTERVAL_S
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
         self._tell_soon: Callable[[], None] = lambda: None
@@ -219,7 +217,7 @@ class Supervisor:
 
     def _watch(self, training: Training) -> Exit:
         """Watch over the training until it has ended and what it left is saved."""
-        with Worker("checkpoints", self._upload, CHECKPOINT_LOOK_S) as uploads:
+        with Worker("checkpoints", self._uploader.step, CHECKPOINT_LOOK_S) as uploads:
             self._workers = (*self._workers, uploads)
             while (ended := training.poll()) is None:
                 self._lookout.obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
@@ -236,7 +234,7 @@ class Supervisor:
             self._log.say("a checkpoint was still being uploaded when the time for it was over")
         while is_idle and not self._uploader.finish() and self._lookout.time_to_save_s() > 0:
             self._world.wait(FINISH_PAUSE_S)
-        self._report_progress()
+        self._telling.flush()
         if self._notices.notice is None:  # else the report comes first
             self._save_output()
         return ended
@@ -251,8 +249,7 @@ class Supervisor:
     def _keep_in_touch(self) -> None:
         self._heartbeat.step()
         self._report_start()
-        if self._world.clock.monotonic() >= self._progress_due_at:
-            self._report_progress()
+        self._telling.step()
 
     def _report_start(self) -> None:
         with self._start_lock:
@@ -264,19 +261,9 @@ class Supervisor:
                 return  # again at the next step
             self._start_report = None
 
-    def _upload(self) -> None:
-        if self._uploader.step():
-            self._report_progress()
-
-    def _report_progress(self) -> None:
-        self._progress_due_at = self._world.clock.monotonic() + PROGRESS_INTERVAL_S
-        data = self._progress.report()
-        if data is None:
-            return
-        try:
-            self._events.send(EventKind.PROGRESS, data)
-        except OSError as error:
-            self._log.say(f"the controller could not be told of the progress: {error}")
+    def _is_urgent(self) -> bool:
+        """Whether the controller should hear of every checkpoint at once, for there may be no later."""
+        return self._lookout.is_warned or self._lookout.leaving is not None
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -330,6 +317,7 @@ class Supervisor:
             self._world.wait(LOOK_S)
         training.kill()
         self._uploader.finish()
+        self._telling.flush()
         # Not the user's fault, and worth another machine: the run is resumed from what was saved.
         return Ended(Why.DEAD_MAN, message=message, last_lines=self._log.last_lines())
 

@@ -141,7 +141,7 @@ def _observe(seen: _Said, run: Run, attempt: Attempt, *, runs: RunStore, command
             if is_current(run, attempt):
                 runs.record_progress(run.run_id, Progress(**seen.data.model_dump()))
         case CheckpointSaved():
-            _saved(seen.data, attempt, runs=runs)
+            _saved(seen.data, run, attempt, runs=runs)
         case TrainingEnded():
             kind = TimelineKind.TRAINING_ENDED if is_current(run, attempt) else TimelineKind.LATE_EVIDENCE
             record_end(runs, attempt, seen.data, seen.time, kind=kind)
@@ -194,9 +194,9 @@ def _move_to_running(runs: RunStore, attempt: Attempt, text: str, at: datetime) 
         move(runs, run, RunStatus.RUNNING, text, at)
 
 
-def _saved(saved: CheckpointSaved, attempt: Attempt, *, runs: RunStore) -> None:
-    """Keep a checkpoint that lies where this attempt may write. The store refuses one of an attempt that is not
-    current, or that is not newer."""
+def _saved(saved: CheckpointSaved, run: Run, attempt: Attempt, *, runs: RunStore) -> None:
+    """Keep a checkpoint that lies where this attempt may write, and the figures that came with it. The store refuses
+    one of an attempt that is not current, or that is not newer."""
     if not saved.manifest_key.startswith(f"{keys.attempts_prefix(attempt.run_id)}{attempt.number:04d}/"):
         return
     reference = CheckpointRef(
@@ -213,4 +213,11 @@ def _saved(saved: CheckpointSaved, attempt: Attempt, *, runs: RunStore) -> None:
     timeline = event_of_attempt(
         attempt, TimelineKind.CHECKPOINT_SAVED, saved.saved_at, text, detail=saved.name, data=data
     )
-    runs.record_checkpoint(attempt.run_id, reference, timeline)
+    runs.record_checkpoint(attempt.run_id, reference, timeline, _newer_figures(saved, run))
+
+
+def _newer_figures(saved: CheckpointSaved, run: Run) -> Progress | None:
+    """Events come in any order: figures that are older than those there are left out."""
+    if saved.progress is None or (run.progress is not None and run.progress.at >= saved.progress.at):
+        return None
+    return Progress(**saved.progress.model_dump())

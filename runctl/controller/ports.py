@@ -96,9 +96,12 @@ class RunStore(Protocol):
         """Keep the figures unless newer ones are there or the run has ended; says whether they were kept."""
         ...
 
-    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
-        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer, or the run has
-        ended; says whether it was kept. A later attempt's is newer; within an attempt `saved_at` decides."""
+    def record_checkpoint(
+        self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
+    ) -> bool:
+        """Keep the checkpoint, its event and the figures that came with it, unless it is not of the run's current
+        attempt, is not newer, or the run has ended; says whether it was kept. A later attempt's is newer; within an
+        attempt `saved_at` decides."""
         ...
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

@@ -84,6 +84,16 @@ class TrainingStarted(WireModel):
     log_stream: str = ""
 
 
+class ProgressReport(WireModel):
+    """`data` of `Progress`."""
+
+    at: UtcDatetime
+    step: int | None = None
+    total_steps: int | None = None
+    loss: float | None = None
+    throughput: float | None = None
+
+
 class CheckpointSaved(WireModel):
     """`data` of `Checkpoint Saved`: the manifest is in the bucket."""
 
@@ -93,16 +103,8 @@ class CheckpointSaved(WireModel):
     bytes: int
     files: int
     saved_at: UtcDatetime
-
-
-class ProgressReport(WireModel):
-    """`data` of `Progress`."""
-
-    at: UtcDatetime
-    step: int | None = None
-    total_steps: int | None = None
-    loss: float | None = None
-    throughput: float | None = None
+    progress: ProgressReport | None = None
+    """Figures that the controller has not heard of: they cost no event of their own."""
 
 
 def sign(detail: dict[str, Any], secret: str) -> str:

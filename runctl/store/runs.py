@@ -208,18 +208,22 @@ class RunsTable:
         )
         return self._try_write([update])
 
-    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
-        """Keep the checkpoint and its event unless it is not of the run's current attempt, is not newer, or the run has
-        ended; says whether it was kept. A later attempt's is newer whatever the clocks of the two machines say."""
+    def record_checkpoint(
+        self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
+    ) -> bool:
+        """Keep the checkpoint, its event and the figures that came with it, unless it is not of the run's current
+        attempt, is not newer, or the run has ended; says whether it was kept. A later attempt's is newer whatever the
+        clocks of the two machines say."""
         update = self._update(
             items.run_key(run_id),
-            "checkpoint = :checkpoint",
+            "checkpoint = :checkpoint" + (", progress = :progress" if progress is not None else ""),
             f"{_IS_OPEN} AND attempt = :attempt AND (attribute_not_exists(checkpoint)"
             " OR checkpoint.attempt < :attempt OR checkpoint.saved_at < :at)",
             values={
                 ":checkpoint": checkpoint.model_dump(),
                 ":attempt": checkpoint.attempt,
                 ":at": checkpoint.saved_at,
+                **({":progress": progress.model_dump()} if progress is not None else {}),
             },
         )
         return self._try_write([update, *self._event_puts((event,))])

@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runctl.agent.checkpoint_folder import CheckpointFolder, scan
 from runctl.agent.checkpoint_uploader import RETRY_S, CheckpointUploader
-from runctl.agent.events import EventSender, Identity
-from tests.agent.factories import INSTANCE_ID, PREFIX, RUN_ID, SECRET, job
-from tests.agent.fakes import FakeBus, FakeClock, MemoryStore, Sayings
+from tests.agent.factories import PREFIX, job
+from tests.agent.fakes import FakeClock, MemoryStore, Sayings
 
 BASE = f"{PREFIX}checkpoints/"
 
@@ -20,13 +20,12 @@ class Machine:
     def __init__(self, path: Path, keep: int = 3) -> None:
         self.path = path
         self.store = MemoryStore()
-        self.bus = FakeBus()
+        self.told: list[dict[str, Any]] = []
         self.clock = FakeClock()
         self.say = Sayings()
         self.folder = CheckpointFolder(path)
-        events = EventSender(Identity(RUN_ID, 2, INSTANCE_ID, SECRET), self.bus, self.clock)
         self.uploader = CheckpointUploader(
-            self.folder, self.store, job(keep_checkpoints=keep), events, self.clock, self.say
+            self.folder, self.store, job(keep_checkpoints=keep), self.told.append, self.clock, self.say
         )
 
     def write(self, name: str, text: str = "weights", second: int = 0) -> Path:
@@ -221,14 +220,6 @@ def test_finish_says_whether_all_got_there(machine: Machine) -> None:
     second = machine.uploader.finish()
 
     assert (first, second) == (False, True)
-
-
-def test_checkpoint_whose_event_is_lost_is_still_a_checkpoint(machine: Machine) -> None:
-    machine.write("step-1.pt")
-    machine.bus.failures["Checkpoint Saved"] = 1
-
-    assert machine.uploader.finish()
-    assert machine.manifests == ["step-1.pt"]
 
 
 def test_slowest_upload_is_measured(machine: Machine) -> None:

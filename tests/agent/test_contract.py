@@ -15,8 +15,9 @@ from runctl.agent.clock import iso as agent_iso
 from runctl.agent.ending import Why
 from runctl.agent.events import EventKind, EventSender, Identity, sign
 from runctl.agent.job import JobError, read_job
-from runctl.agent.progress import Progress
+from runctl.agent.progress import Figures, Progress
 from runctl.agent.run_log import LAST_CHARACTERS, LAST_LINES, LineReader
+from runctl.agent.telling import Telling
 from runctl.agent.training_process import Exit
 from runctl.model import agent_event, timing
 from runctl.model.agent_event import (
@@ -134,9 +135,10 @@ def test_every_ending_parses(why: Why) -> None:
 def test_manifest_and_its_event_parse(tmp_path: Path) -> None:
     (tmp_path / "step-7").mkdir()
     (tmp_path / "step-7" / "weights").write_bytes(b"weights")
-    store, bus = MemoryStore(), FakeBus()
+    store, bus, clock = MemoryStore(), FakeBus(), FakeClock()
+    telling = Telling(_sender(bus), lambda: Figures(step=7, loss=0.5), lambda: False, clock, Sayings())
     uploader = CheckpointUploader(
-        CheckpointFolder(tmp_path), store, read_job(agent_job().model_dump_json()), _sender(bus), FakeClock(), Sayings()
+        CheckpointFolder(tmp_path), store, read_job(agent_job().model_dump_json()), telling.saved, clock, Sayings()
     )
 
     uploader.finish()
@@ -150,12 +152,16 @@ def test_manifest_and_its_event_parse(tmp_path: Path) -> None:
     saved = CheckpointSaved.model_validate(event["data"])
     assert (saved.step, saved.bytes, saved.files, saved.saved_at) == (7, 7, 1, manifest.saved_at)
     assert saved.manifest_key == f"{PREFIX}checkpoints/step-7/manifest.json"
+    assert saved.progress == ProgressReport(at=clock.now(), step=7, loss=0.5)
+    assert is_authentic(event, SECRET)
 
 
 def test_progress_parses(tmp_path: Path) -> None:
     (tmp_path / "metrics").write_text('{"step": 3, "total_steps": 10, "loss": 0.5, "throughput": 12}\n')
 
-    data = Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log"), FakeClock()).report()
+    data = (
+        Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log")).read().data("2026-01-31T09:30:00.000Z")
+    )
 
     parsed = ProgressReport.model_validate(data)
     assert (parsed.step, parsed.total_steps, parsed.loss, parsed.throughput) == (3, 10, 0.5, 12.0)

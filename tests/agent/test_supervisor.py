@@ -163,9 +163,10 @@ def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> N
     assert all(is_authentic(AgentEvent.model_validate(event).model_dump(), SECRET) for event in attempt.bus.events)
     (started,) = attempt.bus.of("Training Started")
     assert TrainingStarted.model_validate(started["data"]).log_stream == attempt.job.log_stream
-    (progress,) = attempt.bus.of("Progress")
-    assert (progress["data"]["step"], progress["data"]["total_steps"], progress["data"]["loss"]) == (5, 5, 0.125)
-    assert len(attempt.bus.of("Checkpoint Saved")) == 1
+    (saved,) = attempt.bus.of("Checkpoint Saved")
+    progress = saved["data"]["progress"]
+    assert (progress["step"], progress["total_steps"], progress["loss"]) == (5, 5, 0.125)
+    assert attempt.bus.of("Progress") == []
 
 
 def test_failure_is_reported_with_its_exit_code_and_last_lines(tmp_path: Path) -> None:

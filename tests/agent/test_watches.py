@@ -198,25 +198,20 @@ def test_metrics_file_wins_over_the_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("step 1 loss 9\n")
     (tmp_path / "metrics").write_text('{"step": 5, "loss": 0.5}\n')
 
-    data = Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log"), FakeClock()).report()
+    figures = Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log")).read()
 
-    assert data is not None
-    assert (data["step"], data["loss"]) == (5, 0.5)
+    assert (figures.step, figures.loss) == (5, 0.5)
 
 
-def test_progress_is_reported_only_when_it_changed_and_keeps_what_it_knew(tmp_path: Path) -> None:
+def test_figures_that_a_line_does_not_name_stay_as_they_were(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("step 1/8 loss 0.5\n")
-    progress = Progress(LineReader(tmp_path / "metrics"), LineReader(log), FakeClock())
-    first, again = progress.report(), progress.report()
+    progress = Progress(LineReader(tmp_path / "metrics"), LineReader(log))
+    progress.read()
     with log.open("a") as file:
         file.write("step 2\n")
-    second = progress.report()
 
-    assert first is not None
-    assert second is not None
-    assert again is None
-    assert (second["step"], second["total_steps"], second["loss"]) == (2, 8, 0.5)
+    assert progress.read() == Figures(step=2, total_steps=8, loss=0.5)
 
 
 def test_machine_is_announced_until_its_command_arrives(tmp_path: Path) -> None:

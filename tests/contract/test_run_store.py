@@ -376,6 +376,17 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one(store: RunStore) -> No
     assert [event.event_id for event in store.events(RUN_ID)] == ["saved-30", "saved-40"]
 
 
+def test_a_checkpoints_figures_are_kept_in_the_same_write(store: RunStore) -> None:
+    begin(store)
+
+    store.record_checkpoint(RUN_ID, a_checkpoint(30), an_event("saved"), some_progress(30))
+    store.record_checkpoint(RUN_ID, a_checkpoint(20), an_event("late", 20), some_progress(99))
+
+    run = store.run(RUN_ID)
+    assert run is not None
+    assert (run.checkpoint, run.progress) == (a_checkpoint(30), some_progress(30))
+
+
 def test_the_next_machines_checkpoint_is_newer_whatever_its_clock_says(store: RunStore) -> None:
     store.create_run(a_run(attempt=AttemptNumber(2), checkpoint=a_checkpoint(40, attempt=1)))
 

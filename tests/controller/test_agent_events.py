@@ -231,6 +231,23 @@ def test_a_checkpoint_is_kept_once_and_told_once() -> None:
     assert world.timeline().count(TimelineKind.CHECKPOINT_SAVED) == 1
 
 
+def test_figures_that_come_with_a_checkpoint_are_kept_unless_newer_ones_are_there() -> None:
+    world = World()
+    to_training(world)
+    older = {"at": "2026-01-31T09:30:00Z", "step": 90, "loss": 0.5}
+    newer = {"at": "2026-01-31T09:30:30Z", "step": 190, "loss": 0.25}
+
+    world.observe_agent(world.saves(100, progress=older))
+    first = world.run().progress
+    world.observe_agent(world.says(AgentEventKind.PROGRESS, newer))
+    world.observe_agent(world.saves(200, progress=older, saved_at="2027-01-01T00:00:00Z"))
+
+    last = world.run().progress
+    assert first is not None
+    assert last is not None
+    assert (first.step, first.loss, last.step) == (90, 0.5, 190)
+
+
 def test_a_checkpoint_that_lies_where_the_machine_may_not_write_is_not_kept() -> None:
     world = World()
     to_training(world)

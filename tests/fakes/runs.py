@@ -146,7 +146,9 @@ class InMemoryRunStore:
         self._change_run(run, progress=progress)
         return True
 
-    def record_checkpoint(self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent) -> bool:
+    def record_checkpoint(
+        self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
+    ) -> bool:
         self._announce("record_checkpoint")
         run = self._runs.get(run_id)
         if run is None or run.status.is_terminal or run.attempt != checkpoint.attempt:
@@ -154,7 +156,7 @@ class InMemoryRunStore:
         known = run.checkpoint
         if known is not None and known.attempt == checkpoint.attempt and known.saved_at >= checkpoint.saved_at:
             return False
-        self._change_run(run, checkpoint=checkpoint)
+        self._change_run(run, checkpoint=checkpoint, **({} if progress is None else {"progress": progress}))
         self._write_events((event,))
         return True
 

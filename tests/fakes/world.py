@@ -242,7 +242,7 @@ class World:
         """The training ended."""
         return self.says(AgentEventKind.TRAINING_ENDED, make_end(why, exit_code, **fields), number=number)
 
-    def saves(self, step: int, *, number: int = 0) -> BusEvent:
+    def saves(self, step: int, *, number: int = 0, **more: Any) -> BusEvent:
         """The agent put a checkpoint into the bucket; answers its event."""
         attempt = self.attempt(number)
         manifest = make_manifest(attempt.number, step, at=self.clock(), instance_id=self.machine(number))
@@ -255,5 +255,6 @@ class World:
             "bytes": 64,
             "files": 1,
             "saved_at": self.clock().isoformat(),
+            **more,
         }
         return self.says(AgentEventKind.CHECKPOINT_SAVED, data, number=number)
