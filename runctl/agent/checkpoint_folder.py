@@ -93,6 +93,10 @@ class CheckpointFolder:
         self._seen = {checkpoint.name: checkpoint for checkpoint in looked}
         return ready
 
+    def note(self, name: str, files: tuple[FileMark, ...]) -> None:
+        """Note what was dealt with before this folder was looked at."""
+        self._taken[name] = files
+
     def take(self, checkpoint: Checkpoint) -> None:
         """Note that a checkpoint was dealt with; it comes again only when it has changed."""
         self._taken[checkpoint.name] = checkpoint.files

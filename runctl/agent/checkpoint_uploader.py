@@ -1,29 +1,25 @@
 """Uploads checkpoints as they appear: files first, the manifest last. One without a manifest does not exist."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
-from runctl.agent.checkpoint_folder import Checkpoint, CheckpointFolder
+from runctl.agent.checkpoint_folder import Checkpoint, CheckpointFolder, FileMark
+from runctl.agent.checkpoint_keeping import StoredFile, Uploaded, keep_newest, keys_of
+from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.clock import Clock, iso
 from runctl.agent.job import Job
+from runctl.agent.known_files import KnownFiles, sample
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.run_log import Say
 
 RETRY_S = 10.0
-"""Pause after an upload that failed: a large checkpoint is read again from its beginning."""
+"""Pause after an upload that failed: what is missing of a large checkpoint is read again from its beginning."""
 
-
-@dataclass(frozen=True)
-class Uploaded:
-    """A checkpoint that lies in the bucket."""
-
-    name: str
-    step: int | None
-    finished_ns: int
-    manifest_key: str
-    file_keys: tuple[str, ...]
+PARALLEL_FILES = 4
+"""The store bounds the memory that they take together."""
 
 
 class CheckpointUploader:
@@ -32,14 +28,18 @@ class CheckpointUploader:
     def __init__(
         self,
         folder: CheckpointFolder,
+        record: RecordFile,
         store: ObjectStore,
         job: Job,
         saved: Callable[[dict[str, Any]], None],
         clock: Clock,
         say: Say,
     ) -> None:
-        """Take where to look, where to put it, and who hears of each checkpoint (the data of `Checkpoint Saved`)."""
+        """Take where to look, what was done before, where to put it, and who hears of each checkpoint (the data of
+        `Checkpoint Saved`)."""
         self._folder = folder
+        self._file = record
+        self._record = record.read()
         self._store = store
         self._job = job
         self._prefix = f"{job.prefix}checkpoints/"
@@ -47,16 +47,22 @@ class CheckpointUploader:
         self._saved = saved
         self._clock = clock
         self._say = say
-        self._uploads = 0
-        self._kept: list[Uploaded] = []
+        self._loose: tuple[StoredFile, ...] = ()
+        """Files of an upload that did not come to its manifest: the next try need not upload them again."""
+        self._may_be_named = False
+        """Whether a manifest that names them may lie there: its upload failed, and nobody knows how far it came."""
+        self._left_over = self._record.unfinished
+        """Keys of an upload that the agent before this one had begun."""
         self._failing = ""
         self._retry_at = clock.monotonic()
         self.longest_upload_s = 0.0
+        for one in self._record.kept:
+            folder.note(one.name, one.marks)
 
     @property
     def newest(self) -> Uploaded | None:
         """The newest checkpoint that is complete in the bucket."""
-        return self._kept[-1] if self._kept else None
+        return self._record.kept[-1] if self._record.kept else None
 
     def step(self) -> int:
         """Upload what is complete; says how many checkpoints got there."""
@@ -73,28 +79,19 @@ class CheckpointUploader:
         ready = self._folder.complete(writer_is_gone=True)[-self._keep :]
         newest_first = sorted(ready, key=lambda checkpoint: checkpoint.finished_ns, reverse=True)
         results = [self._upload(checkpoint) for checkpoint in newest_first]
+        if all(results):
+            self._remove_loose(())
         return all(results)
 
     def _upload(self, checkpoint: Checkpoint) -> bool:
         begun_at = self._clock.monotonic()
-        self._uploads += 1
         base = f"{self._prefix}{checkpoint.name}/"
         try:
-            # A name that is written again gets other keys, so that the older manifest stays true until it is replaced.
-            files = self._put_files(checkpoint, f"{base}files/{self._uploads}/")
+            files = self._put_files(checkpoint, base)
             if not self._folder.is_still(checkpoint):
-                self._store.delete(file["key"] for file in files)
                 return False
-            manifest = {
-                "version": 1,
-                "run_id": self._job.run_id,
-                "attempt": self._job.attempt,
-                "name": checkpoint.name,
-                "step": checkpoint.step,
-                "saved_at": iso(checkpoint.saved_at),
-                "files": files,
-            }
-            self._store.put(f"{base}manifest.json", json.dumps(manifest, indent=1).encode())
+            self._may_be_named = True
+            self._store.put(f"{base}manifest.json", self._manifest(checkpoint, files))
         except FileNotFoundError:  # the training removed it while it was being read
             return False
         except OSError as error:
@@ -106,34 +103,97 @@ class CheckpointUploader:
         self._failing = ""
         self._folder.take(checkpoint)
         self.longest_upload_s = max(self.longest_upload_s, self._clock.monotonic() - begun_at)
-        keys = tuple(file["key"] for file in files)
-        self._keep_newest(
-            Uploaded(checkpoint.name, checkpoint.step, checkpoint.finished_ns, f"{base}manifest.json", keys)
+        manifest_key = f"{base}manifest.json"
+        self._settle(
+            Uploaded(
+                checkpoint.name, checkpoint.step, checkpoint.finished_ns, manifest_key, tuple(files), checkpoint.files
+            )
         )
-        self._tell(checkpoint, f"{base}manifest.json")
+        self._tell(checkpoint, manifest_key)
         return True
 
-    def _put_files(self, checkpoint: Checkpoint, base: str) -> list[dict[str, Any]]:
-        files: list[dict[str, Any]] = []
-        for number, file in enumerate(checkpoint.files):
-            # The key is a number: a file's own name may hold anything, a manifest's `path` says it.
-            key = f"{base}{number}"
-            stored = self._store.put_file(key, self._folder.path(file))
-            files.append({"path": file.path, "key": key, "bytes": stored.bytes, "sha256": stored.sha256})
-        return files
+    def _put_files(self, checkpoint: Checkpoint, base: str) -> list[StoredFile]:
+        """Upload what is not in the bucket yet. Raises OSError with what got there kept for the next try."""
+        number = self._record.uploads + 1
+        # A name that is written again gets other keys, so that the older manifest stays true until it is replaced. A
+        # key ends in a number: a file's own name may hold anything, a manifest's `path` says it.
+        keys = [f"{base}files/{number}/{place}" for place in range(len(checkpoint.files))]
+        loose = tuple(dict.fromkeys([*(file.key for file in self._loose), *keys]))
+        self._write(replace(self._record, uploads=number, unfinished=loose))
+        stored_before = [file for one in self._record.kept for file in one.files]
+        known = KnownFiles([*stored_before, *self._loose])
+        with ThreadPoolExecutor(PARALLEL_FILES) as pool:
+            running = [
+                pool.submit(self._put, file, key, known) for file, key in zip(checkpoint.files, keys, strict=True)
+            ]
+            wait(running, return_when="FIRST_EXCEPTION")
+            pool.shutdown(cancel_futures=True)
+        arrived = [each.result() for each in running if not each.cancelled() and each.exception() is None]
+        is_whole = len(arrived) == len(running)
+        if is_whole and not self._may_be_named:
+            self._remove_loose(arrived)
+        kept_keys = keys_of(self._record.kept)
+        self._loose = (*self._loose, *(file for file in arrived if file.key not in kept_keys))
+        if not is_whole:
+            raise next(error for each in running if not each.cancelled() and (error := each.exception()) is not None)
+        return arrived
 
-    def _keep_newest(self, uploaded: Uploaded) -> None:
-        replaced = [old for old in self._kept if old.name == uploaded.name]
-        kept = [old for old in self._kept if old.name != uploaded.name] + [uploaded]
-        kept.sort(key=lambda one: one.finished_ns)
-        self._kept = kept[-self._keep :]
+    def _put(self, file: FileMark, key: str, known: KnownFiles) -> StoredFile:
+        path = self._folder.path(file)
+        sampled = sample(path, file.bytes)
+        if (same := known.same(path, file.bytes, sampled)) is not None:
+            return replace(same, path=file.path)
+        stored = self._store.put_file(key, path)
+        return StoredFile(file.path, key, stored.bytes, stored.sha256, sampled)
+
+    def _manifest(self, checkpoint: Checkpoint, files: Sequence[StoredFile]) -> bytes:
+        manifest = {
+            "version": 1,
+            "run_id": self._job.run_id,
+            "attempt": self._job.attempt,
+            "name": checkpoint.name,
+            "step": checkpoint.step,
+            "saved_at": iso(checkpoint.saved_at),
+            "files": [
+                {"path": file.path, "key": file.key, "bytes": file.bytes, "sha256": file.sha256} for file in files
+            ],
+        }
+        return json.dumps(manifest, indent=1).encode()
+
+    def _settle(self, uploaded: Uploaded) -> None:
+        """Note what lies there now, and remove what is not kept."""
+        keeping = keep_newest(self._record.kept, uploaded, self._keep)
+        self._write(replace(self._record, kept=keeping.kept, unfinished=()))
+        self._may_be_named = False
+        # A manifest that the agent before this one wrote last of all is replaced now.
+        own = [key for key in self._left_over if key.startswith(f"{self._prefix}{uploaded.name}/")]
+        self._left_over = tuple(key for key in self._left_over if key not in own)
+        self._remove([*keeping.removed, *own])
+        self._remove_loose(())
+
+    def _remove_loose(self, but: Sequence[StoredFile]) -> None:
+        """Remove what an upload left that came to no manifest, but what is named now."""
+        needed = keys_of(self._record.kept) | {file.key for file in but}
+        gone = [file.key for file in self._loose if file.key not in needed]
+        self._loose = ()
+        self._remove(gone)
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        if not keys:
+            return
         try:
-            for old in replaced:
-                self._store.delete(old.file_keys)
-            for old in kept[: -self._keep]:
-                self._store.delete((old.manifest_key, *old.file_keys))
-        except OSError as error:  # the bucket's lifecycle rules remove it some day
+            self._store.delete(keys)
+        except OSError as error:  # nothing names it any more: it only costs its storage
             self._say(f"an older checkpoint could not be removed from the bucket: {error}")
+
+    def _write(self, record: Any) -> None:
+        self._record = record
+        try:
+            self._file.write(record)
+        except OSError as error:  # needed only by an agent that is started again
+            if str(error) != self._failing:
+                self._failing = str(error)
+                self._say(f"what is uploaded could not be noted on the disk: {error}")
 
     def _tell(self, checkpoint: Checkpoint, manifest_key: str) -> None:
         self._saved(

@@ -86,6 +86,11 @@ class AttemptFolder:
         return self.path / "checkpoints"
 
     @property
+    def uploads(self) -> Path:
+        """What is known of the checkpoints in the bucket."""
+        return self.path / "uploads.json"
+
+    @property
     def resume(self) -> Path:
         """Where the checkpoint to resume from is fetched to."""
         return self.path / "resume"

@@ -2,19 +2,26 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from runctl.agent.clients import AwsRefused, aws_errors
 
-PART_BYTES = 16 * 1024 * 1024
-"""Size of the parts of a large upload; with PARALLEL_PARTS it bounds the memory. S3 wants 5 MiB at least."""
+PART_BYTES = 8 * 1024 * 1024
+"""Size of the parts of a large upload. S3 wants 5 MiB at least, and no more than MAX_PARTS of them: the parts of a file
+of more than 80 GB are larger."""
 
 PARALLEL_PARTS = 4
+MEMORY_BYTES = 64 * 1024 * 1024
+"""What all uploads together hold in memory, however large the files are and however many."""
+
 MAX_PARTS = 10_000
 """Amazon S3 User Guide, "Multipart upload limits"."""
 
@@ -70,27 +77,54 @@ def save_chunks(chunks: Iterable[bytes], path: Path, cancelled: Callable[[], boo
     return digest.hexdigest()
 
 
+class Memory:
+    """Bytes that may be held at the same time; who wants more waits."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> None:
+        """Wait until there is room. What is larger than all of it waits until it is alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._limit)
+            self._held += size
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._changed:
+            self._held -= size
+            self._changed.notify_all()
+
+
 class S3ObjectStore:
-    """One bucket through botocore."""
+    """One bucket through botocore. Several threads may upload at the same time."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._memory = Memory(MEMORY_BYTES)
 
     def put(self, key: str, body: bytes) -> None:
         """Write a small object."""
         checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
         with aws_errors():
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ChecksumSHA256=checksum)
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=_stream(body), ChecksumSHA256=checksum)
 
     def put_file(self, key: str, path: Path) -> Stored:
         """Write a file of any size: in one piece when it is small, else in parallel parts."""
         with path.open("rb") as file:
-            first = file.read(PART_BYTES)
-            if len(first) < PART_BYTES:
-                self.put(key, first)
-                return Stored(len(first), hashlib.sha256(first).hexdigest())
-            return self._put_parts(key, first, file, path.stat().st_size)
+            size = os.fstat(file.fileno()).st_size
+            if size >= PART_BYTES:
+                return self._put_parts(key, file, size)
+            self._memory.take(PART_BYTES)
+            try:
+                body = file.read(PART_BYTES)
+                self.put(key, body)
+                return Stored(len(body), hashlib.sha256(body).hexdigest())
+            finally:
+                self._memory.give(PART_BYTES)
 
     def get(self, key: str) -> bytes:
         """Read a small object."""
@@ -112,7 +146,7 @@ class S3ObjectStore:
                 if error.code not in _MISSING_CODES:
                     raise
 
-    def _put_parts(self, key: str, first: bytes, file: BinaryIO, size: int) -> Stored:
+    def _put_parts(self, key: str, file: BinaryIO, size: int) -> Stored:
         part_bytes = max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
         digest = hashlib.sha256()
         total = 0
@@ -122,11 +156,14 @@ class S3ObjectStore:
             parts: list[dict[str, Any]] = []
             with ThreadPoolExecutor(PARALLEL_PARTS) as pool:
                 running: list[Future[dict[str, Any]]] = []
-                for number, body in enumerate(_pieces(first, file, part_bytes), start=1):
+                while body := self._read(file, part_bytes):
                     digest.update(body)
                     total += len(body)
-                    running.append(pool.submit(self._put_part, key, upload, number, body))
-                    if len(running) == PARALLEL_PARTS:  # never more than these in memory
+                    running.append(
+                        pool.submit(self._put_part, key, upload, len(parts) + len(running) + 1, body, part_bytes)
+                    )
+                    del body  # the part's own thread lets go of it
+                    if len(running) == PARALLEL_PARTS:
                         parts.append(running.pop(0).result())
                 parts.extend(future.result() for future in running)
             with aws_errors():
@@ -140,18 +177,34 @@ class S3ObjectStore:
             raise
         return Stored(total, digest.hexdigest())
 
-    def _put_part(self, key: str, upload: str, number: int, body: bytes) -> dict[str, Any]:
-        md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        with aws_errors():
-            answer = self._client.upload_part(
-                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=body, ContentMD5=md5
-            )
+    def _read(self, file: BinaryIO, size: int) -> bytes:
+        """Read a part once there is memory for it; at the end of the file none is held."""
+        self._memory.take(size)
+        body = b""
+        try:
+            body = file.read(size)
+        finally:
+            if not body:
+                self._memory.give(size)
+        return body
+
+    def _put_part(self, key: str, upload: str, number: int, body: bytes, held: int) -> dict[str, Any]:
+        try:
+            md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+            with aws_errors():
+                answer = self._client.upload_part(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload,
+                    PartNumber=number,
+                    Body=_stream(body),
+                    ContentMD5=md5,
+                )
+        finally:
+            self._memory.give(held)
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
 
-def _pieces(first: bytes, file: BinaryIO, part_bytes: int) -> Iterator[bytes]:
-    """Cut a file whose beginning was read already into parts of equal size but for the last."""
-    piece = first + file.read(part_bytes - len(first))
-    while piece:
-        yield piece
-        piece = file.read(part_bytes)
+def _stream(body: bytes) -> BytesIO:
+    """A body that is read piece by piece: one of bytes botocore joins to its header, which takes the memory twice."""
+    return BytesIO(body)

@@ -26,6 +26,7 @@ class Ended:
     message: str = ""
     started: bool = True
     last_lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def data(self, clock: Clock) -> dict[str, Any]:
         """The data of `Training Ended`."""
@@ -36,6 +37,7 @@ class Ended:
             "signal": ended.signal,
             "message": self.message,
             "last_lines": list(self.last_lines),
+            "warnings": list(self.warnings),
             "started": self.started,
             "ended_at": iso(clock.now()),
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 from runctl.agent import out_of_memory
 from runctl.agent.checkpoint_folder import CheckpointFolder
+from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
 from runctl.agent.clock import Clock, file_stamp, iso
 from runctl.agent.ending import Act, Order, Why, why_it_ended
@@ -51,6 +52,8 @@ WORKER_LIMIT_S = 5.0
 
 PROBLEM_CHARACTERS = 160
 """What is shown of a problem that is not the training's own."""
+
+NO_CHECKPOINT = "The training left no checkpoint: had its machine been taken away, all of it would have been lost."
 
 NOT_BEGUN = "Asked to end before the training began."
 
@@ -108,7 +111,13 @@ class Supervisor:
         progress = Progress(LineReader(folder.metrics), LineReader(self._log.path))
         self._telling = Telling(self._events, progress.read, self._is_urgent, clock, say)
         self._uploader = CheckpointUploader(
-            CheckpointFolder(folder.checkpoints), world.store, job, self._telling.saved, clock, say
+            CheckpointFolder(folder.checkpoints),
+            RecordFile(folder.uploads),
+            world.store,
+            job,
+            self._telling.saved,
+            clock,
+            say,
         )
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
@@ -211,6 +220,7 @@ class Supervisor:
             "resumed_from_step": point.step if point else None,
             "prepared_s": prepared_s,
             "log_stream": self._job.log_stream,
+            "warnings": list(prepared.resumed.passed_over if prepared.resumed is not None else ()),
         }
         self._tell_soon()
         return training
@@ -292,6 +302,7 @@ class Supervisor:
 
     def _judge(self, ended: Exit, kills_before: int | None, *, is_resumed: bool) -> Ended:
         kills_after = self._world.memory_kills()
+        left_none = self._uploader.newest is None and not is_resumed
         why = why_it_ended(
             ended,
             leaving=self._lookout.leaving,
@@ -299,9 +310,13 @@ class Supervisor:
             is_stopped=self._lookout.is_stopped,
             is_machine_ending=self._lookout.is_machine_ending,
             out_of_memory=kills_before is not None and kills_after is not None and kills_after > kills_before,
-            lacks_checkpoint=self._job.verify_checkpoints and self._uploader.newest is None and not is_resumed,
+            lacks_checkpoint=self._job.verify_checkpoints and left_none,
         )
-        return Ended(why, ended, message=self._lookout.explanation(why), last_lines=self._log.last_lines())
+        warnings = (NO_CHECKPOINT,) if left_none and ended.code == 0 and why is Why.EXITED else ()
+        for warning in warnings:
+            self._log.say(warning)
+        message = self._lookout.explanation(why)
+        return Ended(why, ended, message=message, last_lines=self._log.last_lines(), warnings=warnings)
 
     def _fault(self, error: Exception) -> Ended:
         """The agent itself failed: let the training save, and say so."""

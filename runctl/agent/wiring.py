@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from runctl.agent.allocator import give_back_what_is_freed
 from runctl.agent.announce import announce, read_identity
 from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import SystemClock
@@ -44,6 +45,7 @@ def announce_machine(machine_root: Path, say: Say) -> int:
 
 def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, attempt: int, say: Say) -> int:
     """Be the supervisor; answers the exit code when the job cannot be read, else when the machine ends."""
+    give_back_what_is_freed()
     record = MachineRecord.read(machine_record(machine_root))
     metadata = Imds()
     try:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 MANIFEST_NAME: Final = "manifest.json"
 
 NOT_THERE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+
+READERS: Final = 8
+"""Manifests that are read at the same time; botocore keeps ten connections."""
 
 _LARGEST_DOCUMENT: Final = 16 * 1024 * 1024
 """Bytes of a document that are read at most: what a machine wrote is not trusted to be small."""
@@ -36,7 +40,9 @@ class Manifests:
         """Read all manifests that lie below the run's attempts, newest `saved_at` first; unreadable ones are left out
         and logged."""
         found = [key for key in self.keys_of_run(run_id) if _is_manifest(key)]
-        manifests = [manifest for key in found if (manifest := self._at(key)) is not None]
+        # A run of many attempts has hundreds; read one after another they would take longer than a function may.
+        with ThreadPoolExecutor(READERS) as pool:
+            manifests = [manifest for manifest in pool.map(self._at, found) if manifest is not None]
         return tuple(sorted(manifests, key=lambda manifest: manifest.saved_at, reverse=True))
 
     def _at(self, key: str) -> Manifest | None:

@@ -9,7 +9,7 @@ from runctl.controller.departures import record_departure
 from runctl.controller.loading import load_attempt
 from runctl.controller.ports import Bucket, Machines, RunStore
 from runctl.controller.stale import until_written
-from runctl.controller.timeline import event_of_attempt
+from runctl.controller.timeline import event_of_attempt, warnings_of_attempt
 from runctl.model.agent_event import AgentEvent, AgentEventKind, TrainingEnded, is_authentic
 from runctl.model.attempt import Attempt, Fact, FactKind
 from runctl.model.ids import AttemptNumber, RunId
@@ -73,7 +73,10 @@ def record_end(runs: RunStore, attempt: Attempt, ended: TrainingEnded, at: datet
         detail="" if kind is TimelineKind.TRAINING_ENDED else FactKind.ENDED.value,
         data={"why": ended.why.value, "exit_code": ended.exit_code},
     )
-    return runs.record_fact(attempt.run_id, attempt.number, FactKind.ENDED, Fact(at=at, data=data), event)
+    is_news = runs.record_fact(attempt.run_id, attempt.number, FactKind.ENDED, Fact(at=at, data=data), event)
+    if is_news:
+        runs.add_events(warnings_of_attempt(attempt, at, ended.warnings, "ended"))
+    return is_news
 
 
 def end_attempt(runs: RunStore, run_id: RunId, number: AttemptNumber, ending: Ending, at: datetime) -> Attempt:

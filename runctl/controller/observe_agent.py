@@ -25,7 +25,7 @@ from runctl.controller.ports import (
 from runctl.controller.reaction import react
 from runctl.controller.ready import record_ready
 from runctl.controller.stale import until_written
-from runctl.controller.timeline import event_of_attempt
+from runctl.controller.timeline import event_of_attempt, warnings_of_attempt
 from runctl.model import keys
 from runctl.model.agent_event import (
     AgentEvent,
@@ -177,6 +177,7 @@ def _started(
         data={"resumed_from_step": started.resumed_from_step, "prepared_s": started.prepared_s},
     )
     runs.record_fact(run.run_id, attempt.number, FactKind.STARTED, Fact(at=time, data=data), timeline)
+    runs.add_events(warnings_of_attempt(attempt, time, started.warnings, "started"))
     until_written(lambda: _keep_resume_point(runs, attempt, started))
     until_written(lambda: _move_to_running(runs, attempt, text, at))
 

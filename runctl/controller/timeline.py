@@ -1,6 +1,6 @@
 """Timeline events with ids that say what happened, so that a repeated write is the same item."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,3 +36,21 @@ def event_of_attempt(
         text=text,
         data=dict(data or {}),
     )
+
+
+def warnings_of_attempt(attempt: Attempt, at: datetime, texts: Sequence[str], when: str) -> list[TimelineEvent]:
+    """Make the events of what an agent warned of. A machine wrote them: they are few and short."""
+    return [
+        event_of_attempt(
+            attempt, TimelineKind.WARNING, at, _as_sentence(text[:_WARNING_CHARACTERS]), detail=f"{when}-{place}"
+        )
+        for place, text in enumerate(texts[:_WARNINGS], start=1)
+    ]
+
+
+_WARNINGS = 5
+_WARNING_CHARACTERS = 500
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -69,6 +69,8 @@ class TrainingEnded(WireModel):
     message: str = ""
     last_lines: tuple[str, ...] = ()
     """The last log lines, at most 20 and 4,096 characters in all."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know of although the training ended well; one sentence each."""
     started: bool = True
     ended_at: UtcDatetime
 
@@ -82,6 +84,8 @@ class TrainingStarted(WireModel):
     resumed_from_step: int | None = None
     prepared_s: float = 0.0
     log_stream: str = ""
+    warnings: tuple[str, ...] = ()
+    """What went wrong on the way, e.g. a newer checkpoint that is damaged."""
 
 
 class ProgressReport(WireModel):

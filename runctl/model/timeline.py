@@ -18,6 +18,7 @@ class TimelineKind(StrEnum):
     COMMAND_SENT = "command_sent"
     TRAINING_STARTED = "training_started"
     CHECKPOINT_SAVED = "checkpoint_saved"
+    WARNING = "warning"
     REBALANCE = "rebalance"
     INTERRUPTION_WARNING = "interruption_warning"
     TRAINING_ENDED = "training_ended"

@@ -40,10 +40,14 @@ class MemoryStore:
         self.written: list[str] = []
         self.deleted: list[str] = []
         self.fails = False
+        self.refused = ""
+        """Keys in which this stands cannot be written."""
         self.before_read: Callable[[Path], None] = lambda path: None
 
     def put(self, key: str, body: bytes) -> None:
         self._insist()
+        if self.refused and self.refused in key:
+            raise OSError("AccessDenied: not this key")
         self.objects[key] = body
         self.written.append(key)
 
@@ -158,11 +162,11 @@ class FakeLinks:
         self.contents = contents
         self.read_urls: list[str] = []
 
-    def read(self, url: str) -> Iterator[bytes]:
+    def read(self, url: str, start: int, length: int) -> Iterator[bytes]:
         self.read_urls.append(url)
         if url not in self.contents:
             raise OSError("403 Forbidden")
-        yield self.contents[url]
+        yield self.contents[url][start : start + length]
 
 
 class FakePower:

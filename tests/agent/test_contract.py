@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runctl.agent import announce, ending, job, layout, report, start, supervisor
 from runctl.agent.checkpoint_folder import CheckpointFolder
+from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
 from runctl.agent.clock import iso as agent_iso
 from runctl.agent.ending import Why
@@ -138,7 +139,13 @@ def test_manifest_and_its_event_parse(tmp_path: Path) -> None:
     store, bus, clock = MemoryStore(), FakeBus(), FakeClock()
     telling = Telling(_sender(bus), lambda: Figures(step=7, loss=0.5), lambda: False, clock, Sayings())
     uploader = CheckpointUploader(
-        CheckpointFolder(tmp_path), store, read_job(agent_job().model_dump_json()), telling.saved, clock, Sayings()
+        CheckpointFolder(tmp_path),
+        RecordFile(tmp_path / ".uploads"),
+        store,
+        read_job(agent_job().model_dump_json()),
+        telling.saved,
+        clock,
+        Sayings(),
     )
 
     uploader.finish()

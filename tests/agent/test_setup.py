@@ -5,13 +5,17 @@ import os
 import sys
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runctl.agent import resume
 from runctl.agent.environment import PythonEnvironment
 from runctl.agent.job import CodeRef, LinkedFile, ResumePoint
 from runctl.agent.layout import AttemptFolder
@@ -353,6 +357,61 @@ def test_run_whose_checkpoints_are_all_damaged_does_not_start_again_from_nothing
 
 def test_run_without_checkpoints_begins_at_the_beginning(tmp_path: Path) -> None:
     assert CheckpointFetcher(tmp_path / "resume", FakeLinks({}), Sayings(), _never).fetch(()) is None
+
+
+def test_large_file_is_fetched_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "PIECE_BYTES", 10)
+    point, contents = _point("step-2", weights=bytes(range(95)), state=b"", tail=b"0123456789")
+    links = FakeLinks(contents)
+
+    resumed = CheckpointFetcher(tmp_path / "resume", links, Sayings(), _never).fetch((point,))
+
+    assert resumed is not None
+    assert (resumed.path / "weights").read_bytes() == bytes(range(95))
+    assert (resumed.path / "state").read_bytes() == b""
+    assert len(links.read_urls) == 11
+
+
+def test_piece_that_breaks_off_is_fetched_again(tmp_path: Path) -> None:
+    point, contents = _point("step-2", weights=b"weights")
+    links = FakeLinks(contents)
+    whole, tries = links.read, iter([True, False])
+
+    def read(url: str, start: int, length: int) -> Iterator[bytes]:
+        if next(tries):
+            yield b"wei"
+            raise OSError("IncompleteRead")
+        yield from whole(url, start, length)
+
+    links.read = read  # type: ignore[method-assign]
+
+    resumed = CheckpointFetcher(tmp_path / "resume", links, Sayings(), _never).fetch((point,))
+
+    assert resumed is not None
+    assert (resumed.path / "weights").read_bytes() == b"weights"
+
+
+@given(damaged=st.lists(st.booleans(), min_size=1, max_size=5))
+def test_newest_whole_checkpoint_is_taken_and_those_before_it_are_told(damaged: list[bool]) -> None:
+    points, contents = [], {}
+    for number, is_damaged in enumerate(damaged):
+        point, links = _point(f"step-{9 - number}", weights=b"weights", state=b"state")
+        points.append(point)
+        contents |= {url: b"else" if is_damaged and "state" in url else data for url, data in links.items()}
+    with TemporaryDirectory() as folder:
+        fetcher = CheckpointFetcher(Path(folder, "resume"), FakeLinks(contents), Sayings(), _never)
+
+        if all(damaged):
+            with pytest.raises(SetupError):
+                fetcher.fetch(tuple(points))
+            return
+        resumed = fetcher.fetch(tuple(points))
+
+        assert resumed is not None
+        first_whole = damaged.index(False)
+        assert resumed.point is points[first_whole]
+        assert len(resumed.passed_over) == first_whole
+        assert [path.name for path in Path(folder, "resume").iterdir()] == [points[first_whole].name]
 
 
 @pytest.mark.parametrize("path", ["../evil", "/tmp/evil", "step-20/x", "step-2/../../evil"])

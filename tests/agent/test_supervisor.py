@@ -14,8 +14,9 @@ import pytest
 from runctl.agent.clock import SystemClock
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.request_files import Request, leave
-from runctl.agent.supervisor import POWER_OFF_GRACE_S, Supervisor, World, start_process
+from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S, Supervisor, World, start_process
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
+from runctl.model.job import LinkedFile, ResumePoint
 from runctl.model.output import OutputListing
 from tests.agent.factories import PREFIX, SECRET, archive, job
 from tests.agent.fakes import (
@@ -199,6 +200,40 @@ def test_success_without_the_required_checkpoint_is_none(tmp_path: Path) -> None
 
     assert (ended.why, ended.exit_code) == ("checkpoint_missing", 0)
     assert not attempt.folder.complete.exists()
+
+
+def test_success_without_a_checkpoint_is_a_success_with_a_warning(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "print('nothing saved')")
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code, ended.warnings) == ("exited", 0, (NO_CHECKPOINT,))
+    assert NO_CHECKPOINT in attempt.log
+
+
+def test_failure_without_a_checkpoint_has_another_trouble_to_tell_of(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "raise SystemExit(3)")
+
+    assert attempt.run().warnings == ()
+
+
+def test_start_tells_of_newer_checkpoints_that_are_damaged(tmp_path: Path) -> None:
+    files = [
+        LinkedFile(path=name, bytes=7, sha256=hashlib.sha256(b"weights").hexdigest(), url=f"https://s3/{name}")
+        for name in ("step-2.pt", "step-1.pt")
+    ]
+    points = [ResumePoint(manifest_key=f"runs/{file.path}", name=file.path, files=(file,)) for file in files]
+    attempt = Attempt(tmp_path, "print('training')", resume_points=points)
+    attempt.links.contents = {"https://s3/step-2.pt": b"damaged", "https://s3/step-1.pt": b"weights"}
+
+    ended = attempt.run()
+
+    (event,) = attempt.bus.of("Training Started")
+    started = TrainingStarted.model_validate(event["data"])
+    assert started.resumed_from == "runs/step-1.pt"
+    (warning,) = started.warnings
+    assert warning.startswith("checkpoint step-2.pt cannot be used: step-2.pt is damaged")
+    assert ended.warnings == ()
 
 
 def test_stop_lets_the_training_save(tmp_path: Path) -> None:

@@ -118,6 +118,26 @@ def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, p
 
 
 @pytest.mark.parametrize(
+    ("configured", "flags", "verified"),
+    [
+        ("", [], False),
+        ("", ["--verify-checkpoints"], True),
+        ("true", [], True),
+        ("true", ["--no-verify-checkpoints"], False),
+    ],
+)
+def test_checkpoints_are_verified_when_asked(
+    runctl: CommandLine, project: Path, configured: str, flags: list[str], verified: bool
+) -> None:
+    if configured:
+        (project / ".runctl.toml").write_text(f"[run]\nverify_checkpoints = {configured}\n")
+
+    runctl("train", "train.py", *flags)
+
+    assert _run(runctl).spec.verify_checkpoints is verified
+
+
+@pytest.mark.parametrize(
     ("words", "arguments"),
     [
         (["--", "--epochs", "3"], ("--epochs", "3")),

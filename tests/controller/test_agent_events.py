@@ -259,6 +259,33 @@ def test_a_checkpoint_that_lies_where_the_machine_may_not_write_is_not_kept() ->
     assert world.run().checkpoint is None
 
 
+def test_what_the_agent_warns_of_stands_on_the_timeline_once() -> None:
+    world = World()
+    to_training(world)
+    started = world.says_started(warnings=["checkpoint step-2.pt cannot be used: it is damaged"])
+    ended = world.says_ended(warnings=["The training left no checkpoint."])
+
+    for event in (started, started, ended, ended):
+        world.observe_agent(event)
+
+    warnings = [event.text for event in world.runs.events(RUN_ID) if event.kind is TimelineKind.WARNING]
+    assert sorted(warnings) == [
+        "Checkpoint step-2.pt cannot be used: it is damaged.",
+        "The training left no checkpoint.",
+    ]
+
+
+def test_a_machine_cannot_fill_the_timeline_with_warnings() -> None:
+    world = World()
+    to_training(world)
+
+    world.observe_agent(world.says_started(warnings=["x" * 100_000] * 1_000))
+
+    warnings = [event.text for event in world.runs.events(RUN_ID) if event.kind is TimelineKind.WARNING]
+    assert len(warnings) == 5
+    assert max(map(len, warnings)) <= 501
+
+
 def test_the_end_is_told_once_however_often_it_comes() -> None:
     world = World()
     execution = to_training(world)

@@ -49,6 +49,11 @@ Examples:
     "--capacity-timeout", type=DURATION, metavar="DURATION", help="How long to look for a machine.  [default: 2h]"
 )
 @click.option("--retries", type=click.IntRange(0, 100), metavar="N", help="Try a failed training again.  [default: 0]")
+@click.option(
+    "--verify-checkpoints/--no-verify-checkpoints",
+    default=None,
+    help="Fail the run when its training ends without a checkpoint.  [default: warn]",
+)
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(
     "--env",
@@ -124,6 +129,7 @@ def _spec(
     max_cost: Decimal | None,
     capacity_timeout: timedelta | None,
     retries: int | None,
+    verify_checkpoints: bool | None,
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
     env_files: tuple[Path, ...],
@@ -164,7 +170,7 @@ def _spec(
             save_limit_s=_seconds(run.save_limit),
             retries=run.retries if retries is None else retries,
             keep_checkpoints=run.keep_checkpoints,
-            verify_checkpoints=run.verify_checkpoints,
+            verify_checkpoints=run.verify_checkpoints if verify_checkpoints is None else verify_checkpoints,
             project_dir=root,
             project=settings.project.name,
             name=name,

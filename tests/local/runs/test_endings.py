@@ -54,6 +54,24 @@ def test_exit_code_3_is_the_users_failure_with_the_last_log_lines(cloud: Cloud) 
     assert "exit code 3" in execution["cause"]
 
 
+def test_training_that_owes_a_checkpoint_and_leaves_none_has_failed(cloud: Cloud) -> None:
+    run_id = cloud.train(options=("--command", "echo trained", "--verify-checkpoints"))
+
+    run = cloud.wait_for_end(run_id)
+
+    assert (run["status"], run["reason"]) == ("FAILED", "CHECKPOINT_MISSING"), cloud.story(run_id)
+    assert run["attempts"][0]["exit_code"] == 0
+
+
+def test_training_that_leaves_no_checkpoint_succeeds_with_a_warning(cloud: Cloud) -> None:
+    run_id = cloud.train(options=("--command", "echo trained"))
+
+    run = cloud.wait_for_end(run_id)
+
+    assert (run["status"], run["reason"]) == ("SUCCEEDED", "COMPLETED"), cloud.story(run_id)
+    assert "left no checkpoint" in cloud.runctl("events", run_id, output="text").stdout
+
+
 def test_waiting_command_returns_the_trainings_result(cloud: Cloud) -> None:
     failed = cloud.runctl("train", "fail.py", "--instance-type", "t3.micro", "--wait")
     succeeded = cloud.runctl("train", "succeed.py", "--instance-type", "t3.micro", "--wait")
