@@ -107,6 +107,19 @@ def test_failed_asynchronous_invocation_is_retried_and_then_told_to_its_destinat
     assert record["responsePayload"]["errorType"] == "CapacityUnavailable"
 
 
+def test_event_of_a_function_that_may_not_run_waits_until_it_may(services: Services) -> None:
+    name = services.functions["tell"]
+    services.lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    services.lambdas.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"held": "back"}')
+
+    meanwhile = services.messages("told", 0)
+    services.lambdas.delete_function_concurrency(FunctionName=name)
+    (message,) = services.messages("told", 1)
+
+    assert meanwhile == []
+    assert message["Body"] == {"held": "back"}
+
+
 def test_events_function_that_fails_goes_to_its_destination_not_to_the_rules_queue(services: Services) -> None:
     services.events.put_events(Entries=[{"Source": "test.fail", "DetailType": "x", "Detail": '{"n": 2}'}])
 

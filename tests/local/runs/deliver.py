@@ -7,7 +7,7 @@ from typing import Any, cast
 from runctl.model.agent_event import AgentEventKind, sign
 from runctl.model.base import iso
 from runctl.model.names import AGENT_EVENT_SOURCE, STACK_NAME, Function, Output
-from runctl.model.service_events import MachineEventKind
+from runctl.model.service_events import COMMAND_EVENT, CommandStatus, MachineEventKind
 from tests.local.runs.cloud import Cloud
 
 
@@ -39,8 +39,7 @@ class Delivery:
             "resources": [f"arn:aws:ec2:us-east-1a:instance/{instance_id}"],
             "detail": {"instance-id": instance_id, **detail},
         }
-        answer = self._lambda.invoke(FunctionName=self._function(Function.OBSERVE_MACHINE), Payload=json.dumps(event))
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        self._invoke(Function.OBSERVE_MACHINE, event)
 
     def agent_event(self, detail: dict[str, Any]) -> None:
         """Put an event of the agent on our bus, as it is."""
@@ -55,9 +54,7 @@ class Delivery:
 
     def signed(self, run_id: str, number: int, kind: AgentEventKind, data: dict[str, Any]) -> dict[str, Any]:
         """Make an event as the attempt's agent would, signed with the secret that only it and the table know."""
-        key = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": f"ATTEMPT#{number:04d}"}}
-        table = self._outputs[Output.RUNS_TABLE.value]
-        item = self._cloud.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        item = self.attempt_item(run_id, number)
         detail = {
             "version": 1,
             "run_id": run_id,
@@ -69,6 +66,28 @@ class Delivery:
         }
         return {**detail, "signature": sign(detail, item["secret"]["S"])}
 
+    def attempt_item(self, run_id: str, number: int) -> dict[str, Any]:
+        """An attempt as the table holds it; empty when it does not."""
+        key = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": f"ATTEMPT#{number:04d}"}}
+        table = self._outputs[Output.RUNS_TABLE.value]
+        answer = self._cloud.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        return cast("dict[str, Any]", answer.get("Item", {}))
+
+    def command_failed(self, instance_id: str, command_id: str) -> None:
+        """Hand SSM's event of a failed command to its function."""
+        event = {
+            "version": "0",
+            "id": "51c0891d-0e34-45b1-83d6-95db273d1602",
+            "detail-type": COMMAND_EVENT,
+            "source": "aws.ssm",
+            "account": "123456789012",
+            "time": iso(datetime.now(UTC)),
+            "region": self._cloud.environment["AWS_REGION"],
+            "resources": [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"],
+            "detail": {"command-id": command_id, "instance-id": instance_id, "status": CommandStatus.FAILED.value},
+        }
+        self._invoke(Function.OBSERVE_COMMAND, event)
+
     def final_marker(self, run_id: str) -> dict[str, Any]:
         """Read the signed `Training Ended` that the last attempt's agent left in the bucket."""
         s3, bucket = self._cloud.client("s3"), self._outputs[Output.BUCKET.value]
@@ -76,7 +95,11 @@ class Delivery:
         key = sorted(item["Key"] for item in listed if item["Key"].endswith("/final.json"))[-1]
         return cast("dict[str, Any]", json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
 
-    def _function(self, function: Function) -> str:
+    def _invoke(self, function: Function, event: dict[str, Any]) -> None:
+        answer = self._lambda.invoke(FunctionName=self.function(function), Payload=json.dumps(event))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def function(self, function: Function) -> str:
         """Find a function by the service name that it logs under; its own name is the stack's affair."""
         for name in self._functions:
             variables = self._lambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]

@@ -53,11 +53,20 @@ time.sleep(600)
 """
 
 
+WAIT: Final = """\
+# The first attempt waits until it is asked to leave; a later one has nothing left to do.
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+if os.environ["RUNCTL_ATTEMPT"] == "1":
+    time.sleep(600)
+"""
+
+
 def write_project(root: Path) -> None:
     """Lay a project with these scripts, and a configuration that targets the local cloud, below `root`."""
     root.mkdir(parents=True, exist_ok=True)
     (root / ".runctl.toml").write_text('target = "local"\n')
-    for name, text in {"succeed": SUCCEED, "fail": FAIL, "count": COUNT, "deaf": DEAF}.items():
+    for name, text in {"succeed": SUCCEED, "fail": FAIL, "count": COUNT, "deaf": DEAF, "wait": WAIT}.items():
         (root / f"{name}.py").write_text(text)
 
 

@@ -62,6 +62,7 @@ def _see_to(service: Any, func: dict[str, Any], event: Any) -> None:
     give_up_at = time.monotonic() + int(wanted.get("MaximumEventAgeInSeconds", _MAX_AGE_S))
     tries = 0
     while True:
+        func = _as_it_is_now(service, func)
         result = service._execute_function_with_config_scope(func, event)
         if not result.get("error"):
             return
@@ -78,6 +79,15 @@ def _see_to(service: Any, func: dict[str, Any], event: Any) -> None:
             break
         time.sleep(delay_s)
     _tell(service, func, event, result, condition, tries)
+
+
+def _as_it_is_now(service: Any, func: dict[str, Any]) -> dict[str, Any]:
+    """The function's record when an event is tried: it may have been changed, or allowed to run, while that waited."""
+    config = func.get("config") or func
+    version = config.get("Version", "$LATEST")
+    ref = config["FunctionArn"] if version == "$LATEST" else f"{config['FunctionArn']}:{version}"
+    found, found_config, _ = service._get_func_record_for_ref(ref)
+    return service._execution_record_for_config(found, found_config) if found and found_config else func
 
 
 def _tell(service: Any, func: dict[str, Any], event: Any, result: dict[str, Any], condition: str, tries: int) -> None:
