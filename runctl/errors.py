@@ -236,6 +236,14 @@ class NoProgress(AttemptEnded):
     reason = Reason.NO_PROGRESS
 
 
+class NotNeeded(AttemptEnded):
+    """An earlier machine finished the training during its notice: the run has succeeded without this attempt."""
+
+    code = "not_needed"
+    exit_code = 0
+    reason = Reason.COMPLETED
+
+
 class TimeLimit(AttemptEnded):
     """The run reached `max_runtime`; it saved and stopped."""
 

@@ -100,6 +100,8 @@ class Situation:
     machine_is_ending: bool = False
     """The machine is being shut down, and nobody had told us."""
     notice: Notice | None = None
+    is_replacement_ready: bool = False
+    """Another machine is prepared and waits for this one to leave."""
     rebalance: bool = False
     asked: frozenset[Alarm] = frozenset()
     leaving: Leaving | None = None
@@ -167,7 +169,8 @@ def _reason_to_leave(situation: Situation) -> Why | None:
     if notice is None:
         return None
     leave_at = notice.ends_at - reserve_s(notice, situation.longest_upload_s)
-    return Why.NOTICE if not situation.hears_usr1 or situation.now >= leave_at else None
+    trains_on = situation.hears_usr1 and not situation.is_replacement_ready and situation.now < leave_at
+    return None if trains_on else Why.NOTICE
 
 
 def why_it_ended(

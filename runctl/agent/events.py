@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     """Detail types: those of `runctl.model.agent_event.AgentEventKind`."""
 
     MACHINE_READY = "Machine Ready"
+    WAITING_FOR_HAND_OVER = "Waiting For Hand-over"
     TRAINING_STARTED = "Training Started"
     PROGRESS = "Progress"
     CHECKPOINT_SAVED = "Checkpoint Saved"

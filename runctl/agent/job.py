@@ -63,6 +63,7 @@ class Job:
     secrets: dict[str, str]
     setup: str
     resume_points: tuple[ResumePoint, ...]
+    must_fence: bool
     keep_checkpoints: int
     verify_checkpoints: bool
     max_runtime_s: float
@@ -74,6 +75,19 @@ class Job:
     def label(self) -> str:
         """What is run, for messages."""
         return self.command[0] if self.command else self.script
+
+    @property
+    def handoff(self) -> str:
+        """Prefix of this machine's hand-off: what the controller leaves for it alone."""
+        return f"handoff/{self.prefix.rstrip('/').rpartition('/')[2]}/"
+
+
+@dataclass(frozen=True)
+class Go:
+    """That no earlier machine of the run trains any more: `runctl.model.job.HandOver`."""
+
+    resume_points: tuple[ResumePoint, ...]
+    max_runtime_s: float
 
 
 def read_job(text: str | bytes) -> Job:
@@ -103,6 +117,7 @@ def read_job(text: str | bytes) -> Job:
             secrets=dict(document.get("secrets", {})),
             setup=document.get("setup", ""),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
+            must_fence=bool(document.get("must_fence", False)),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),
             verify_checkpoints=bool(document.get("verify_checkpoints", False)),
             max_runtime_s=float(document["max_runtime_s"]),
@@ -114,6 +129,18 @@ def read_job(text: str | bytes) -> Job:
         raise JobError(f"the hand-off has no field {error}") from error
     except (TypeError, AttributeError) as error:
         raise JobError("the hand-off's fields are not of the types that this agent knows") from error
+
+
+def read_go(text: str | bytes, job: Job) -> Go:
+    """Read the hand-over. Raises JobError when it is not for this attempt, or cannot be read."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        if (document["run_id"], int(document["attempt"])) != (job.run_id, job.attempt):
+            raise JobError("the hand-over is for another attempt")
+        points = tuple(_resume_point(point) for point in document.get("resume_points", ()))
+        return Go(points, float(document["max_runtime_s"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise JobError("the hand-over's fields are not those that this agent knows") from error
 
 
 def _resume_point(document: dict[str, Any]) -> ResumePoint:

@@ -61,9 +61,9 @@ class Lookout:
         """Whether the machine itself is being shut down, by whomever."""
         return self._is_going_down()
 
-    def training_began(self) -> None:
+    def training_began(self, max_runtime_s: float) -> None:
         """From here on `max_runtime` is counted."""
-        self._deadline_at = self._clock.monotonic() + self._job.max_runtime_s
+        self._deadline_at = self._clock.monotonic() + max_runtime_s
 
     def look(self, *, hears_usr1: bool, longest_upload_s: float) -> Order:
         """Look around and decide."""
@@ -87,6 +87,7 @@ class Lookout:
                 machine_is_ending=self._is_going_down(),
                 notice=self._notices.notice,
                 rebalance=self._notices.rebalance,
+                is_replacement_ready=self._notices.is_replacement_ready,
                 asked=self._asked,
                 leaving=self.leaving,
             )

@@ -36,6 +36,8 @@ class NoticeWatch:
         self._failing = False
         self.notice: Notice | None = None
         self.rebalance = False
+        self.is_replacement_ready = False
+        """Whether another machine is prepared and waits for this one to leave (runctl/agent/fence.py)."""
 
     def step(self) -> None:
         """Ask IMDS."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runctl.agent.environment import PythonEnvironment, machine_environment, with_path_before
-from runctl.agent.job import Job
+from runctl.agent.job import Go, Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.packages import find_packages
@@ -27,6 +27,7 @@ class Prepared:
     command: tuple[str, ...]
     environment: dict[str, str]
     resumed: Resumed | None
+    max_runtime_s: float
 
 
 def prepare(
@@ -38,8 +39,12 @@ def prepare(
     secrets: Secrets,
     log: RunLog,
     cancelled: Callable[[], bool],
+    pass_fence: Callable[[], Go],
 ) -> Prepared:
-    """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so."""
+    """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so.
+
+    All that takes long comes first; what to resume from is known only when `pass_fence` answers.
+    """
     files = fetch_code(job.code, store, folder.code, cancelled)
     script = job.script or script_of_command(job.command, folder.code)
     if job.script and not (folder.code / script).is_file():
@@ -50,8 +55,6 @@ def prepare(
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
     python = environment.prepare(packages, with_pip=bool(job.setup))
     command = training_command(python, folder.code, job)
-    resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(job.resume_points)
-    variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
     if job.setup:
         log.say("running the set-up command")
         run_setup_command(
@@ -59,10 +62,13 @@ def prepare(
             name="the set-up command",
             log=log,
             cancelled=cancelled,
-            environment=variables,
+            environment=training_environment(os.environ, python, job, folder, None, secret_values),
             folder=folder.code,
         )
-    return Prepared(command, variables, resumed)
+    go = pass_fence()
+    resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(go.resume_points)
+    variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
+    return Prepared(command, variables, resumed, go.max_runtime_s)
 
 
 def _verified(script: str, files: int, sha256: str) -> str:

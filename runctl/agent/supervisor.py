@@ -18,6 +18,8 @@ from runctl.agent.checkpoint_uploader import CheckpointUploader
 from runctl.agent.clock import Clock, file_stamp, iso
 from runctl.agent.ending import Act, Order, Why, why_it_ended
 from runctl.agent.events import Bus, EventKind, EventSender, Identity
+from runctl.agent.fence import LOOK_S as FENCE_LOOK_S
+from runctl.agent.fence import Fence, ReplacementWatch
 from runctl.agent.heartbeat import Heartbeat, Heartbeats
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
@@ -119,6 +121,8 @@ class Supervisor:
             clock,
             say,
         )
+        self._fence = Fence(job, world.store, self._events, clock, world.wait, say)
+        self._replacement = ReplacementWatch(job, world.store, self._notices, say)
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
         self._tell_soon: Callable[[], None] = lambda: None
@@ -162,8 +166,9 @@ class Supervisor:
             Worker("heartbeat", self._keep_in_touch, HEARTBEAT_LOOK_S) as heartbeat,
             Worker("log", self._shipper.step, LOG_INTERVAL_S) as log,
             Worker("notice", self._notices.step, POLL_S) as notice,
+            Worker("replacement", self._replacement.step, FENCE_LOOK_S) as replacement,
         ):
-            self._workers = (heartbeat, log, notice)
+            self._workers = (heartbeat, log, notice, replacement)
             self._tell_soon = heartbeat.nudge
             yield
             for worker in self._workers:
@@ -197,6 +202,7 @@ class Supervisor:
                     world.secrets,
                     self._log,
                     is_cancelled,
+                    lambda: self._fence.passed(is_cancelled),
                 )
             )
         except SetupCancelledError:
@@ -212,7 +218,7 @@ class Supervisor:
             self._log.say(message)
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         self._training = training
-        self._lookout.training_began()
+        self._lookout.training_began(prepared.max_runtime_s)
         point = prepared.resumed.point if prepared.resumed is not None else None
         self._start_report = {
             "started_at": iso(self._world.clock.now()),

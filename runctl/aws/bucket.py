@@ -13,9 +13,10 @@ from runctl.aws.errors import aws_errors, code_of
 from runctl.aws.manifests import NOT_THERE, Manifests
 from runctl.errors import AwsError
 from runctl.model import keys
+from runctl.model.base import WireModel
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.job import AgentJob, LinkedFile
+from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.run import CodeRef
 
 if TYPE_CHECKING:
@@ -41,18 +42,30 @@ class S3Bucket:
 
     def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
         """Write the machine's hand-off."""
+        self._put(keys.handoff_key(self._role_id, instance_id), job)
+
+    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+        """Write that the machine may train, and from where."""
+        self._put(keys.go_key(self._role_id, instance_id), go)
+
+    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+        """Tell a machine that is being taken back that another one waits for it."""
+        self._put(keys.replacement_ready_key(self._role_id, instance_id), word)
+
+    def remove_job(self, instance_id: InstanceId) -> None:
+        """Remove all of the machine's hand-off; what is not there is fine."""
+        for key_of in (keys.handoff_key, keys.go_key, keys.replacement_ready_key):
+            with aws_errors():
+                self._client.delete_object(Bucket=self._bucket, Key=key_of(self._role_id, instance_id))
+
+    def _put(self, key: str, document: WireModel) -> None:
         with aws_errors():
             self._client.put_object(
                 Bucket=self._bucket,
-                Key=keys.handoff_key(self._role_id, instance_id),
-                Body=job.model_dump_json().encode(),
+                Key=key,
+                Body=document.model_dump_json().encode(),
                 ContentType="application/json",
             )
-
-    def remove_job(self, instance_id: InstanceId) -> None:
-        """Remove the machine's hand-off; one that is not there is fine."""
-        with aws_errors():
-            self._client.delete_object(Bucket=self._bucket, Key=keys.handoff_key(self._role_id, instance_id))
 
     def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
         """Name the prefix that the machine may write (it holds the machine role's id)."""

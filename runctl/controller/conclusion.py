@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runctl.controller.departures import is_invisible_yet, is_ours
-from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
+from runctl.controller.evidence import departure_of, end_attempt, look_again, settle, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
 from runctl.controller.stale import until_written
@@ -18,6 +18,7 @@ from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
 from runctl.model.timeline import TimelineKind
 from runctl.policy import cost, sentences
+from runctl.policy import hand_over as policy
 from runctl.policy.endings import Ending, Evidence, classify, message_of
 from runctl.policy.explanations import explain_end
 from runctl.policy.recovery import NOT_AN_END
@@ -25,7 +26,7 @@ from runctl.policy.recovery import NOT_AN_END
 
 @dataclass(frozen=True)
 class Concluding:
-    """What ending a run needs."""
+    """What ending a run needs, and handing one over."""
 
     runs: RunStore
     machines: Machines
@@ -59,7 +60,7 @@ def conclude(
         if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
             _notify(run, attempts, ports)
     else:
-        ending = _end_last_attempt(run, attempts, ports, at, verdict=verdict, failure=failure)
+        ending = _end_attempts(run, attempts, ports, at, verdict=verdict, failure=failure)
         _end_machines(
             run, attempts, ports, at
         )  # after the evidence was taken, before anybody reads that the run has ended
@@ -98,7 +99,7 @@ def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at
         raise MachineStillAlive(f"EC2 does not show the {sentences.machine(hidden[-1])} yet; it is ended when it does.")
 
 
-def _end_last_attempt(
+def _end_attempts(
     run: Run,
     attempts: tuple[Attempt, ...],
     ports: Concluding,
@@ -107,13 +108,18 @@ def _end_last_attempt(
     verdict: Verdict | None,
     failure: StepFailure | None,
 ) -> Ending | None:
+    """Give every attempt that is still open its reason; answers what the run's end rests on: how an earlier attempt
+    ended the run, or else how the current one ended."""
+    earlier = [attempt for attempt in attempts if attempt.number < run.attempt]
+    closed = [_end_earlier(run, attempt, ports, at) if attempt.reason is None else attempt for attempt in earlier]
     current = next((attempt for attempt in attempts if attempt.number == run.attempt), None)
     if current is None:
         return None
+    overall = policy.verdict(run, closed)
     ending = stored_ending(current)
     if ending is None:
         current, view = look_again(current, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
-        trained = verdict is not None and verdict.reason is Reason.COMPLETED
+        trained = verdict is not None and verdict.reason is Reason.COMPLETED and overall is None
         evidence = Evidence(
             attempt=current,
             stop_request=run.stop_request,
@@ -121,9 +127,14 @@ def _end_last_attempt(
             departure=departure_of(view),
             trained=trained,
         )
-        ending = classify(evidence)
+        ending = classify(evidence) if overall is None else policy.not_needed(current.number, overall)
         end_attempt(ports.runs, run.run_id, current.number, ending, at)
-    return ending
+    return overall or ending
+
+
+def _end_earlier(run: Run, attempt: Attempt, ports: Concluding, at: datetime) -> Attempt:
+    attempt, view = look_again(attempt, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
+    return settle(ports.runs, run, attempt.number, at, view)
 
 
 def _verdict(run: Run, ending: Ending | None, failure: StepFailure | None) -> Verdict:

@@ -1,12 +1,14 @@
 """Decide what next: gather the evidence, end the attempt with one reason, and launch, wait or conclude."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from runctl.controller.admit_run import SECRET_BYTES
 from runctl.controller.departures import end_machine, is_invisible_yet, is_ours
 from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
+from runctl.controller.hand_over import close_attempts
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore
 from runctl.controller.timeline import event_of_attempt
@@ -18,7 +20,7 @@ from runctl.model.machine import MachineState, MachineView
 from runctl.model.run import Run
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from runctl.policy import recovery, refusals, sentences
+from runctl.policy import hand_over, recovery, refusals, sentences
 from runctl.policy.endings import HEARTBEAT_TIMEOUT, TIMEOUT, Ending, Evidence, classify
 from runctl.policy.resume import attempts_with_progress
 
@@ -45,7 +47,13 @@ def decide_next(
     if attempt is None:
         return _before_any_attempt(run, state, at)
     if run.attempt > number:
-        return _answer(Action.LAUNCH, run.attempt, attempt.reason or Reason.CONTROLLER, attempt.evidence)
+        reason = attempt.reason or (Reason.SPOT_INTERRUPTION if attempt.is_draining else Reason.CONTROLLER)
+        return _answer(Action.LAUNCH, run.attempt, reason, attempt.evidence)
+    earlier = _earlier(run, number, runs=runs, machines=machines, bucket=bucket, at=at)
+    verdict = hand_over.verdict(run, earlier)
+    if verdict is not None:
+        end_attempt(runs, run.run_id, number, hand_over.not_needed(number, verdict), at)
+        return _answer(Action.CONCLUDE, number, verdict.reason, verdict.text)
     attempt, view = look_again(attempt, runs=runs, machines=machines, bucket=bucket, at=at)
     ending = stored_ending(attempt) or classify(
         Evidence(
@@ -57,15 +65,19 @@ def decide_next(
             online=_ask_ssm(state, attempt, commands),
         )
     )
-    situation = _situation(run, attempt, ending, runs=runs, machines=machines, bucket=bucket)
+    situation = _situation(run, (*earlier, attempt), ending, machines=machines, bucket=bucket)
     decision = recovery.decide(situation, at)
+    if decision.action is Action.CONCLUDE:
+        _let_them_save(run, situation.attempts, decision, at)
     needs_new_attempt = decision.action is Action.LAUNCH or (
         decision.action is Action.WAIT and attempt.instance_id is not None
     )
-    if decision.action is Action.CONCLUDE or needs_new_attempt:
+    hands_over_now = needs_new_attempt and attempt.hands_over
+    if (decision.action is Action.CONCLUDE or needs_new_attempt) and not hands_over_now:
         attempt = end_attempt(runs, run.run_id, number, ending, at)
     if needs_new_attempt:
-        _make_sure_it_is_going(run, attempt, runs=runs, machines=machines, at=at)
+        if not hands_over_now:
+            _make_sure_it_is_going(run, attempt, runs=runs, machines=machines, at=at)
         run = _begin_next(run, attempt, decision, runs=runs, at=at)
         number = run.attempt
     elif decision.action is Action.WAIT:
@@ -94,12 +106,33 @@ def _ask_ssm(state: StepState, attempt: Attempt, commands: Commands) -> bool | N
     return commands.is_online(attempt.instance_id)
 
 
+def _earlier(
+    run: Run, number: AttemptNumber, *, runs: RunStore, machines: Machines, bucket: Bucket, at: datetime
+) -> tuple[Attempt, ...]:
+    """Read the attempts before this one, those that are still handing over as they are now."""
+    if number == 1:
+        return ()
+    found = [attempt for attempt in runs.attempts(run.run_id) if attempt.number < number]
+    return close_attempts(run, found, runs=runs, machines=machines, bucket=bucket, at=at)
+
+
+def _let_them_save(run: Run, attempts: Sequence[Attempt], decision: recovery.RecoveryDecision, at: datetime) -> None:
+    """A run is not concluded, which ends its machines, while one that is being taken back may still save or finish.
+
+    Raises MachineStillAlive, unless the run is over or somebody asked for its end at once.
+    """
+    if decision.reason is Reason.COMPLETED or (run.stop_request is not None and run.stop_request.now):
+        return
+    saving = next((each for each in attempts if each.hands_over and not hand_over.is_out(each, at)), None)
+    if saving is not None:
+        raise MachineStillAlive(f"The {sentences.machine(saving)} is being taken back and may still save.")
+
+
 def _situation(
-    run: Run, attempt: Attempt, ending: Ending, *, runs: RunStore, machines: Machines, bucket: Bucket
+    run: Run, attempts: tuple[Attempt, ...], ending: Ending, *, machines: Machines, bucket: Bucket
 ) -> recovery.Situation:
     """Read what the decision rests on, and nothing that it does not ask for."""
-    earlier = () if attempt.number == 1 else tuple(a for a in runs.attempts(run.run_id) if a.number < attempt.number)
-    attempts = (*earlier, attempt)
+    *earlier, attempt = attempts
     progressed: frozenset[AttemptNumber] = frozenset()
     if ending.reason in recovery.LAUNCH_AGAIN and any(FactKind.STARTED in each.facts for each in attempts):
         since = None if run.resumed_from is None else run.resumed_from.step
@@ -111,7 +144,7 @@ def _situation(
         ending=ending,
         progressed=progressed,
         refusals=refused,
-        own_machine_going=ending.reason is Reason.QUOTA and _holds_quota(earlier, machines),
+        own_machine_going=ending.reason is Reason.QUOTA and _holds_quota(tuple(earlier), machines),
     )
 
 
@@ -158,6 +191,7 @@ def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *
             "attempt": attempt.number,
             "message": decision.text,
             "capacity_wait": decision.capacity_wait,
+            "hand_over_from": _hands_over(run, ended),
             "updated_at": at,
         }
     )
@@ -165,6 +199,14 @@ def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *
         attempt, TimelineKind.RECOVERING, at, decision.text, data={"reason": decision.reason.value}
     )
     return runs.begin_attempt(recovering, attempt, [event])
+
+
+def _hands_over(run: Run, last: Attempt) -> AttemptNumber | None:
+    """Whose checkpoints still count. One that was interrupted before its own fence opened never trained, and the one
+    that it waited for still may."""
+    if run.hand_over_from is not None:
+        return run.hand_over_from
+    return last.number if last.hands_over else None
 
 
 def _write_wait(

@@ -1,5 +1,6 @@
 """Gathering what is known of an attempt that has come to an end, and giving it its one reason."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from runctl.model.agent_event import AgentEvent, AgentEventKind, TrainingEnded, 
 from runctl.model.attempt import Attempt, Fact, FactKind
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.machine import MachineView
+from runctl.model.run import Run
 from runctl.model.timeline import TimelineKind
 from runctl.policy import sentences
-from runctl.policy.endings import Ending
+from runctl.policy.endings import Ending, Evidence, classify
 from runctl.policy.facts import Departure
 
 
@@ -81,11 +83,26 @@ def record_end(runs: RunStore, attempt: Attempt, ended: TrainingEnded, at: datet
 
 def end_attempt(runs: RunStore, run_id: RunId, number: AttemptNumber, ending: Ending, at: datetime) -> Attempt:
     """Give the attempt its one reason; one that has a reason keeps it."""
+    return _end(runs, run_id, number, lambda _: ending, at)
 
+
+def settle(runs: RunStore, run: Run, number: AttemptNumber, at: datetime, view: MachineView | None = None) -> Attempt:
+    """Give an attempt that is out its reason, by the facts as they are in the very moment of writing."""
+
+    def ending_of(attempt: Attempt) -> Ending:
+        return classify(Evidence(attempt=attempt, stop_request=run.stop_request, departure=departure_of(view)))
+
+    return _end(runs, run.run_id, number, ending_of, at)
+
+
+def _end(
+    runs: RunStore, run_id: RunId, number: AttemptNumber, ending_of: Callable[[Attempt], Ending], at: datetime
+) -> Attempt:
     def write() -> Attempt:
         attempt = load_attempt(runs, run_id, number)
         if attempt.reason is not None:
             return attempt
+        ending = ending_of(attempt)
         update = {"reason": ending.reason, "exit_code": ending.exit_code, "evidence": ending.text, "ended_at": at}
         ended = attempt.model_copy(update=update)
         text = f"Attempt {number} ended: {ending.reason}. {ending.text}"

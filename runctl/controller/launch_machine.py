@@ -6,7 +6,7 @@ from runctl.controller.loading import load_attempt, load_open_run
 from runctl.controller.ports import Clock, Machines, Prices, RunStore
 from runctl.controller.settings import ControllerSettings
 from runctl.controller.timeline import event_of_attempt
-from runctl.errors import RunctlError, RunEnded, StopRequested
+from runctl.errors import NotNeeded, RunctlError, RunEnded, StopRequested
 from runctl.model.attempt import Attempt, LaunchTry
 from runctl.model.decision import StepState
 from runctl.model.ids import AttemptNumber
@@ -15,7 +15,8 @@ from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from runctl.policy import pools, refusals, sentences
+from runctl.policy import hand_over, pools, refusals, sentences
+from runctl.policy.endings import Ending
 
 
 def launch_machine(
@@ -29,13 +30,16 @@ def launch_machine(
 ) -> dict[str, Any]:
     """Launch the machine of the current attempt, once whatever is repeated.
 
-    Raises RunEnded, StopRequested, and for a refusal CapacityUnavailable, QuotaExceeded, PermissionDenied,
-    PoolUnsupported, InvalidSpec, Throttled or AwsError.
+    Raises RunEnded, StopRequested, NotNeeded when an earlier machine has ended the run, and for a refusal
+    CapacityUnavailable, QuotaExceeded, PermissionDenied, PoolUnsupported, InvalidSpec, Throttled or AwsError.
     """
     run = load_open_run(runs, state.run_id)
     if run.stop_request is not None:
         raise StopRequested(sentences.stop_requested(run.stop_request))
     attempt = load_attempt(runs, run.run_id, state.current_attempt)
+    verdict = _verdict(run, attempt, runs)
+    if verdict is not None:
+        raise NotNeeded(verdict.text)
     if attempt.instance_id is None and run.machine is not None:
         attempt = runs.save_attempt(attempt.model_copy(update={"instance_id": run.machine}))
     if attempt.instance_id is None:
@@ -43,6 +47,13 @@ def launch_machine(
         attempt = _keep(run, attempt.number, launched, runs=runs, prices=prices, now=now)
     _tell(run, attempt, runs=runs, machines=machines, now=now)
     return {"run_id": run.run_id, "attempt": attempt.number, "instance_id": attempt.instance_id}
+
+
+def _verdict(run: Run, attempt: Attempt, runs: RunStore) -> Ending | None:
+    """Look for the end of a machine that was handing over; it may have come while capacity was waited for."""
+    if attempt.number == 1:
+        return None
+    return hand_over.verdict(run, [each for each in runs.attempts(run.run_id) if each.number < attempt.number])
 
 
 def _launched(

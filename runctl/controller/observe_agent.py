@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from runctl.controller.answers import is_current
+from runctl.controller.answers import counts, is_current
 from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.evidence import record_end
 from runctl.controller.loading import load_attempt, load_run
@@ -34,6 +34,7 @@ from runctl.model.agent_event import (
     ProgressReport,
     TrainingEnded,
     TrainingStarted,
+    WaitingForHandOver,
     is_authentic,
 )
 from runctl.model.attempt import Attempt, Fact, FactKind
@@ -78,14 +79,19 @@ def observe_agent(
         # Launched for a run that ended meanwhile, and not visible when its machines were ended.
         conclude(said.run_id, ports)
         outcome = "ended"
-    elif said.kind in (AgentEventKind.MACHINE_READY, AgentEventKind.TRAINING_ENDED):
+    elif said.kind in _LEAD_ON:
         outcome = react(said.run_id, said.attempt, tokens=tokens, ports=ports)
     return {"run_id": said.run_id, "attempt": said.attempt, "kind": said.kind.value, "outcome": outcome}
 
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcDatetime)
 
-_Data = TrainingStarted | ProgressReport | CheckpointSaved | TrainingEnded | None
+_LEAD_ON: Final = frozenset(
+    {AgentEventKind.MACHINE_READY, AgentEventKind.WAITING_FOR_HAND_OVER, AgentEventKind.TRAINING_ENDED}
+)
+"""Kinds after which something may have to follow."""
+
+_Data = WaitingForHandOver | TrainingStarted | ProgressReport | CheckpointSaved | TrainingEnded | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ def _read_data(said: AgentEvent) -> _Data:
     match said.kind:
         case AgentEventKind.MACHINE_READY:
             return None
+        case AgentEventKind.WAITING_FOR_HAND_OVER:
+            return WaitingForHandOver.model_validate(said.data)
         case AgentEventKind.TRAINING_STARTED:
             return TrainingStarted.model_validate(said.data)
         case AgentEventKind.PROGRESS:
@@ -135,15 +143,17 @@ def _observe(seen: _Said, run: Run, attempt: Attempt, *, runs: RunStore, command
     match seen.data:
         case None:
             _ready(attempt, runs=runs, commands=commands, at=at)
+        case WaitingForHandOver():
+            _waits(seen.data, seen.time, run, attempt, runs=runs)
         case TrainingStarted():
             _started(seen.data, seen.time, run, attempt, runs=runs, at=at)
         case ProgressReport():
-            if is_current(run, attempt):
+            if counts(run, attempt):
                 runs.record_progress(run.run_id, Progress(**seen.data.model_dump()))
         case CheckpointSaved():
             _saved(seen.data, run, attempt, runs=runs)
         case TrainingEnded():
-            kind = TimelineKind.TRAINING_ENDED if is_current(run, attempt) else TimelineKind.LATE_EVIDENCE
+            kind = TimelineKind.TRAINING_ENDED if counts(run, attempt) else TimelineKind.LATE_EVIDENCE
             record_end(runs, attempt, seen.data, seen.time, kind=kind)
 
 
@@ -153,6 +163,14 @@ def _ready(attempt: Attempt, *, runs: RunStore, commands: Commands, at: datetime
         return
     if commands.is_online(attempt.instance_id):
         record_ready(runs, attempt, at)
+
+
+def _waits(waiting: WaitingForHandOver, time: datetime, run: Run, attempt: Attempt, *, runs: RunStore) -> None:
+    """Write once that the machine is prepared; it says so again and again until it may train."""
+    text = f"The {sentences.machine(attempt)} is prepared and waits until the machine before it has left."
+    event = event_of_attempt(attempt, TimelineKind.WAITING_FOR_HAND_OVER, time, text)
+    fact = Fact(at=time, data=waiting.model_dump(mode="json"))
+    runs.record_fact(run.run_id, attempt.number, FactKind.WAITING, fact, event)
 
 
 def _started(

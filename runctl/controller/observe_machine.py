@@ -48,32 +48,36 @@ def observe_machine(
     run, attempt = runs.run(run_id), runs.attempt(run_id, number)
     if run is None or attempt is None:
         return {"instance_id": event.detail.instance_id, "outcome": "stranger"}
-    at = now()
+    at, is_news = now(), False
     match event.kind:
         case MachineEventKind.WARNING:
-            _warned(event, run, attempt, runs=runs, commands=commands, at=at)
+            is_news = _warned(event, run, attempt, runs=runs, at=at)
         case MachineEventKind.REBALANCE:
             _rebalance(event, run, attempt, runs=runs, at=at)
         case MachineEventKind.STATE_CHANGE:
             _changed(event, attempt, runs=runs, machines=machines, at=at)
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
     outcome = react(run_id, number, tokens=tokens, ports=ports)
+    if is_news:  # only now: another machine is on its way first
+        _pass_on(attempt, commands)
     return {"instance_id": event.detail.instance_id, "run_id": run_id, "attempt": number, "outcome": outcome}
 
 
-def _warned(
-    event: MachineEvent, run: Run, attempt: Attempt, *, runs: RunStore, commands: Commands, at: datetime
-) -> None:
+def _warned(event: MachineEvent, run: Run, attempt: Attempt, *, runs: RunStore, at: datetime) -> bool:
+    """Write the warning; tells whether the machine's agent is to be told."""
     text = f"EC2 warned that it takes the {sentences.machine(attempt)} back in about two minutes."
     fact = Fact(at=event.time, data={"action": event.detail.instance_action})
     timeline = _timeline(run, attempt, FactKind.WARNED, TimelineKind.INTERRUPTION_WARNING, text, at)
     is_news = runs.record_fact(run.run_id, attempt.number, FactKind.WARNED, fact, timeline)
-    if is_news and is_current(run, attempt) and attempt.command_id is not None:
-        try:
-            send_notice(commands, attempt)
-        except MachineNotReady:
-            # SSM has lost the machine. Its agent looks at the instance metadata itself, and EC2 reports the end.
-            return
+    return is_news and is_current(run, attempt) and attempt.command_id is not None
+
+
+def _pass_on(attempt: Attempt, commands: Commands) -> None:
+    try:
+        send_notice(commands, attempt)
+    except MachineNotReady:
+        # SSM has lost the machine. Its agent looks at the instance metadata itself, and EC2 reports the end.
+        return
 
 
 def _rebalance(event: MachineEvent, run: Run, attempt: Attempt, *, runs: RunStore, at: datetime) -> None:

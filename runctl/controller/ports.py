@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob, LinkedFile
+from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.machine import FleetAnswer, MachineType, MachineView, Subnet
 from runctl.model.names import Metric
 from runctl.model.run import CheckpointRef, Progress, PurchaseOption, Run, StopRequest
@@ -99,8 +99,9 @@ class RunStore(Protocol):
     def record_checkpoint(
         self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
     ) -> bool:
-        """Keep the checkpoint, its event and the figures that came with it, unless it is not of the run's current
-        attempt, is not newer, or the run has ended; says whether it was kept. A later attempt's is newer; within an
+        """Keep the checkpoint, its event and the figures that came with it, unless it is neither of the run's current
+        attempt nor of the one that hands over to it, is not newer, or the run has ended; says whether it was kept.
+        A later attempt's is newer; within an
         attempt `saved_at` decides."""
         ...
 
@@ -199,8 +200,16 @@ class Bucket(Protocol):
         """Write the machine's hand-off."""
         ...
 
+    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+        """Write that the machine may train, and from where."""
+        ...
+
+    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+        """Tell a machine that is being taken back that another one waits for it."""
+        ...
+
     def remove_job(self, instance_id: InstanceId) -> None:
-        """Remove the machine's hand-off; one that is not there is fine."""
+        """Remove all of the machine's hand-off; what is not there is fine."""
         ...
 
     def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from runctl.controller.agent_commands import send_start, send_stop
 from runctl.controller.answers import answer_waiting
 from runctl.controller.departures import record_departure
+from runctl.controller.hand_over import close_attempts, take_over_from_earlier
 from runctl.controller.loading import load_attempt, load_open_run
 from runctl.controller.moves import move
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore, TaskTokens
@@ -22,7 +23,7 @@ from runctl.model.job import AgentJob, ResumePoint
 from runctl.model.run import Run
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from runctl.policy import sentences
+from runctl.policy import hand_over, sentences
 from runctl.policy.facts import Departure
 from runctl.policy.runtime import runtime_left
 from runctl.policy.waiting import is_start_command
@@ -58,7 +59,8 @@ def start_training(
     if FactKind.STARTED not in attempt.facts:
         preparing = f"The {sentences.machine(attempt)} prepares code and environment."
         run = move(runs, run, RunStatus.PREPARING, preparing, at, capacity_wait=None)
-    points = offered_points(run, attempt, runs=runs, bucket=bucket)
+    must_fence = _must_fence(run, attempt, runs=runs, machines=machines, bucket=bucket, at=at)
+    points = () if must_fence else offered_points(run, attempt, runs=runs, bucket=bucket)
     bucket.put_job(
         instance_id,
         AgentJob(
@@ -82,6 +84,7 @@ def start_training(
             secrets=run.spec.secrets,
             setup=run.spec.setup,
             resume_points=points,
+            must_fence=must_fence,
             keep_checkpoints=run.spec.keep_checkpoints,
             verify_checkpoints=run.spec.verify_checkpoints,
             max_runtime_s=_runtime_left_s(run, attempt, runs=runs, at=at),
@@ -104,6 +107,23 @@ def start_training(
         "resume_points": [point.manifest_key for point in points],
         "answered": answered,
     }
+
+
+def _must_fence(
+    run: Run, attempt: Attempt, *, runs: RunStore, machines: Machines, bucket: Bucket, at: datetime
+) -> bool:
+    """Whether an earlier machine of the run may still train, so that this one must wait for its hand-over.
+
+    If none may, what they saved is all that counts from now on.
+    """
+    if attempt.number == 1:
+        return False
+    earlier = [each for each in runs.attempts(run.run_id) if each.number < attempt.number]
+    earlier = list(close_attempts(run, earlier, runs=runs, machines=machines, bucket=bucket, at=at))
+    if not hand_over.fence(earlier, at).is_open:
+        return True
+    take_over_from_earlier(runs, run.run_id, attempt.number, at)
+    return False
 
 
 def _runtime_left_s(run: Run, attempt: Attempt, *, runs: RunStore, at: datetime) -> int:

@@ -15,14 +15,14 @@ from runctl.controller.ports import (
     Schedules,
     TaskTokens,
 )
-from runctl.controller.reaction import is_settled, react
+from runctl.controller.reaction import react
 from runctl.controller.stopping import leave_now, save_and_leave
 from runctl.controller.timeline import event_of_run
-from runctl.model.attempt import Attempt
 from runctl.model.ids import RunId
 from runctl.model.run import Run, StopRequest
 from runctl.model.stop import StopAction, StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
+from runctl.policy.hand_over import holds_nothing
 from runctl.policy.sentences import stop_requested
 
 
@@ -52,23 +52,26 @@ def stop_run(
     elif run.status.is_terminal:
         return _answer(runs, run.run_id, "The run has ended already.")
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
-    attempt = runs.attempt(run.run_id, run.attempt) if run.attempt else None
-    if attempt is None or _holds_nothing(attempt):
+    # Two machines while one hands over to the other: the one that is being taken back trains, and is asked to save.
+    held = [each for each in runs.attempts(run.run_id) if each.reason is None and not holds_nothing(each)]
+    if not held:
         conclude(run.run_id, ports)
         return _answer(runs, run.run_id, "The run held no machine and has ended.")
-    if is_settled(attempt):
-        text = "The run's training has ended already; the run is being concluded."
-    elif command.now or command.action is StopAction.TERMINATE:
-        leave_now(run, attempt, runs=runs, machines=machines, commands=commands, at=at)
-        text = "The run's machine is being ended."
-    else:
-        save_and_leave(run, attempt, runs=runs, machines=machines, commands=commands, schedules=schedules, at=at)
-        text = (
-            "The run had not begun to train; its machine is being ended."
-            if attempt.command_id is None
-            else f"The run was asked to save and end, within {run.spec.save_limit_s} s; then its machine is ended."
-        )
-    react(run.run_id, attempt.number, tokens=tokens, ports=ports)
+    text = "The run's training has ended already; the run is being concluded."
+    for attempt in held:
+        if attempt.is_settled:
+            continue
+        if command.now or command.action is StopAction.TERMINATE:
+            leave_now(run, attempt, runs=runs, machines=machines, commands=commands, at=at)
+            text = "The run's machine is being ended."
+        else:
+            save_and_leave(run, attempt, runs=runs, machines=machines, commands=commands, schedules=schedules, at=at)
+            text = (
+                "The run had not begun to train; its machine is being ended."
+                if all(each.command_id is None for each in held)
+                else f"The run was asked to save and end, within {run.spec.save_limit_s} s; then its machine is ended."
+            )
+    react(run.run_id, run.attempt, tokens=tokens, ports=ports)
     return _answer(runs, run.run_id, text)
 
 
@@ -81,16 +84,6 @@ def _event(request: StopRequest, command: StopCommand) -> TimelineEvent:
     text = stop_requested(request) + (" Its machine is ended at once." if request.now else "")
     event = event_of_run(command.run_id, TimelineKind.STOP_REQUESTED, request.requested_at, text)
     return event.model_copy(update={"event_id": f"{event.event_id}-now"}) if request.now else event
-
-
-def _holds_nothing(attempt: Attempt) -> bool:
-    """Whether no machine was launched and no CreateFleet is under way: nothing would ever report its end.
-
-    The state machine finds the run ended when it goes on. A machine that is launched in this very moment is ended by
-    `launch_machine`, which looks at the run again afterwards.
-    """
-    in_flight = attempt.launch is not None and attempt.launch.answered_at is None
-    return attempt.instance_id is None and not in_flight
 
 
 def _answer(runs: RunStore, run_id: RunId, message: str) -> dict[str, Any]:

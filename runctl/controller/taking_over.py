@@ -7,7 +7,6 @@ from typing import Final
 from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Commands, RunStore
-from runctl.controller.reaction import is_settled
 from runctl.controller.stale import until_written
 from runctl.controller.stopping import save_and_leave
 from runctl.controller.timeline import event_of_run
@@ -44,8 +43,8 @@ def take_over(
     if ports.runs.request_stop(run_id, request, event) is None:
         return "nothing"
     run = until_written(lambda: _mark(ports.runs, run_id, event))
-    attempt = ports.runs.attempt(run_id, run.attempt) if run.attempt else None
-    if attempt is not None and attempt.command_id is not None and not is_settled(attempt):
+    training = [each for each in ports.runs.attempts(run_id) if each.command_id is not None and not each.is_settled]
+    for attempt in training:
         save_and_leave(
             run,
             attempt,
@@ -55,9 +54,8 @@ def take_over(
             schedules=ports.schedules,
             at=ports.now(),
         )
-        attempt = ports.runs.attempt(run_id, run.attempt)
-        if attempt is not None and not is_settled(attempt):
-            return "stopping"
+    if any(each.command_id is not None and not each.is_settled for each in ports.runs.attempts(run_id)):
+        return "stopping"
     conclude(run_id, ports)
     return "concluded"
 

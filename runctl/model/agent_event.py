@@ -20,6 +20,7 @@ class AgentEventKind(StrEnum):
     """Detail types on the bus."""
 
     MACHINE_READY = "Machine Ready"
+    WAITING_FOR_HAND_OVER = "Waiting For Hand-over"
     TRAINING_STARTED = "Training Started"
     PROGRESS = "Progress"
     CHECKPOINT_SAVED = "Checkpoint Saved"
@@ -73,6 +74,12 @@ class TrainingEnded(WireModel):
     """What the user should know of although the training ended well; one sentence each."""
     started: bool = True
     ended_at: UtcDatetime
+
+
+class WaitingForHandOver(WireModel):
+    """`data` of `Waiting For Hand-over`: code and environment are ready, and an earlier machine may still train."""
+
+    waiting_since: UtcDatetime
 
 
 class TrainingStarted(WireModel):

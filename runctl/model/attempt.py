@@ -24,6 +24,10 @@ class FactKind(StrEnum):
     """The training process runs."""
     ENDED = "ended"
     """The agent's own report of the end, its final marker: data as in `TrainingEnded`."""
+    WAITING = "waiting"
+    """The agent is prepared and waits at its fence until no earlier machine of the run trains any more."""
+    FENCE_OPENED = "fence_opened"
+    """The controller has let it train: `go.json` lies in its hand-off."""
     COMMAND_FAILED = "command_failed"
     """SSM says that the start command failed or was never delivered."""
     GONE = "gone"
@@ -92,6 +96,16 @@ class Attempt(Model):
     def is_draining(self) -> bool:
         """Whether EC2 has announced the end of this machine."""
         return FactKind.WARNED in self.facts
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing left to wait for: the training reported its end, or the machine is going."""
+        return FactKind.ENDED in self.facts or FactKind.GONE in self.facts or self.reason is not None
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether the machine saves and may train on during its notice, while another one is made ready."""
+        return self.is_draining and not self.is_settled and self.command_id is not None
 
     @property
     def owns_live_machine(self) -> bool:

@@ -55,6 +55,9 @@ class AgentJob(WireModel):
     setup: str = ""
     resume_points: tuple[ResumePoint, ...] = ()
     """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""
+    must_fence: bool = False
+    """An earlier machine of the run may still train: the agent prepares, says so, and waits for its `HandOver`, which
+    holds the resume points then."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3
     verify_checkpoints: bool = False
     max_runtime_s: int
@@ -62,3 +65,23 @@ class AgentJob(WireModel):
     save_limit_s: int
     heartbeat_interval_s: int
     dead_man_s: int
+
+
+class HandOver(WireModel):
+    """`handoff/<role-id>:<instance-id>/go.json`: no earlier machine trains any more; where to go on from."""
+
+    version: Literal[1] = 1
+    run_id: RunId
+    attempt: AttemptNumber
+    resume_points: tuple[ResumePoint, ...] = ()
+    max_runtime_s: int
+
+
+class ReplacementReady(WireModel):
+    """`handoff/<role-id>:<instance-id>/replacement_ready.json`, for a machine that is being taken back: another one is
+    prepared and waits for it to save and leave."""
+
+    version: Literal[1] = 1
+    run_id: RunId
+    attempt: AttemptNumber
+    """The one that waits."""

@@ -49,6 +49,16 @@ def handoff_key(role_id: str, instance_id: InstanceId) -> str:
     return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/job.json"
 
 
+def go_key(role_id: str, instance_id: InstanceId) -> str:
+    """Key of the machine's `HandOver`: that it may train."""
+    return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/go.json"
+
+
+def replacement_ready_key(role_id: str, instance_id: InstanceId) -> str:
+    """Key of the machine's `ReplacementReady`: that another one waits for it."""
+    return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/replacement_ready.json"
+
+
 def attempts_prefix(run_id: RunId) -> str:
     """Prefix of everything that a run's machines wrote."""
     return f"{RUNS_PREFIX}{run_id}/attempts/"

@@ -197,6 +197,9 @@ class Run(Model):
     """Whether the execution was stopped from outside, so that no state of it will conclude the run."""
     attempt: AttemptNumber = AttemptNumber(0)
     """Number of the current attempt; 0 before the first."""
+    hand_over_from: AttemptNumber | None = None
+    """The earlier attempt whose machine still saves and may train on during its notice: its checkpoints and figures
+    count until the current attempt's fence opens. None when the current attempt is the only one that may train."""
     machine: InstanceId | None = None
     """A machine that the user gave; None when the run launches its own."""
     estimated_usd: Decimal | None = None

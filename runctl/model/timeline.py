@@ -21,6 +21,8 @@ class TimelineKind(StrEnum):
     WARNING = "warning"
     REBALANCE = "rebalance"
     INTERRUPTION_WARNING = "interruption_warning"
+    WAITING_FOR_HAND_OVER = "waiting_for_hand_over"
+    HANDED_OVER = "handed_over"
     TRAINING_ENDED = "training_ended"
     COMMAND_FAILED = "command_failed"
     MACHINE_GONE = "machine_gone"

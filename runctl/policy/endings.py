@@ -61,6 +61,7 @@ def classify(evidence: Evidence) -> Ending:
         or _from_success(evidence)
         or _from_departure(evidence)
         or _from_failure(evidence)
+        or _from_warning(evidence)
         or _rest(evidence)
     )
 
@@ -115,6 +116,13 @@ def _from_failure(evidence: Evidence) -> Ending | None:
     if error is None or error.reason is Reason.CONTROLLER:
         return None
     return Ending(_reason_of(error, evidence), message_of(failure) or f"{failure.Error} was reported without a word.")
+
+
+def _from_warning(evidence: Evidence) -> Ending | None:
+    """EC2's warning, where nothing was heard of the machine after it."""
+    if not evidence.attempt.is_draining or evidence.stop_request is not None:
+        return None
+    return Ending(Reason.SPOT_INTERRUPTION, sentences.interrupted(evidence.attempt))
 
 
 def _timed_out(evidence: Evidence, error: str) -> Ending | None:

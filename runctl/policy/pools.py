@@ -51,7 +51,7 @@ def choose_pools(
 
 
 def _just_taken(earlier: Sequence[Attempt]) -> tuple[str | None, str | None] | None:
-    if not earlier or earlier[-1].reason is not Reason.SPOT_INTERRUPTION:
+    if not earlier or not (earlier[-1].is_draining or earlier[-1].reason is Reason.SPOT_INTERRUPTION):
         return None
     return earlier[-1].instance_type, earlier[-1].availability_zone
 

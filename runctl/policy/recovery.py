@@ -36,6 +36,8 @@ class Situation:
     """Attempts that saved a newer checkpoint than all before."""
     refusals: tuple[str, ...] = ()
     """What AWS answered when no machine was launched."""
+    overlap_affordable: bool = True
+    """Whether the budget has room for the replacement beside a machine that is being taken back."""
     own_machine_going: bool = False
     """Whether a machine of this run's earlier attempts still holds its quota while it goes."""
 
@@ -137,8 +139,21 @@ def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
     if left < WORTHWHILE:
         limit = sentences.duration(timedelta(seconds=situation.run.spec.max_runtime_s))
         return _conclude(Reason.TIMEOUT, f"The run's time limit of {limit} is used up. {situation.ending.text}")
+    last = situation.attempts[-1]
+    if last.hands_over and not situation.overlap_affordable:
+        return _wait_for_its_end(situation, last, now)
     text = " ".join(part for part in (situation.ending.text, note, _resumes(situation)) if part)
     return RecoveryDecision(Action.LAUNCH, situation.ending.reason, text)
+
+
+def _wait_for_its_end(situation: Situation, last: Attempt, now: datetime) -> RecoveryDecision:
+    """Launch only when EC2 has taken the machine back: two at once would cost more than the budget has left."""
+    delay = capacity.whole_seconds(last.facts[FactKind.WARNED].at + capacity.QUOTA_WAIT - now)
+    text = (
+        f"{situation.ending.text} The budget has no room for two machines at once; another is launched in"
+        f" {sentences.duration(delay)}."
+    )
+    return RecoveryDecision(Action.WAIT, situation.ending.reason, text, delay=delay)
 
 
 def _resumes(situation: Situation) -> str:
@@ -146,6 +161,8 @@ def _resumes(situation: Situation) -> str:
     if checkpoint is None and earlier is not None:
         step = earlier.name if earlier.step is None else f"step {earlier.step}"
         return f"Another machine resumes from {step} of run {earlier.run_id}."
+    if situation.attempts[-1].hands_over:
+        return "Another machine is made ready while this one saves and leaves."
     if checkpoint is None:
         return "Another machine starts from the beginning: there is no checkpoint yet."
     where = f"step {checkpoint.step}" if checkpoint.step is not None else checkpoint.name
@@ -164,7 +181,7 @@ def _without_progress(situation: Situation) -> int:
         reason = situation.ending.reason if is_last else attempt.reason
         if reason is Reason.NO_PROGRESS:
             marks.append(True)
-        elif FactKind.STARTED in attempt.facts:
+        elif FactKind.STARTED in attempt.facts and not attempt.hands_over:  # that one may still save
             marks.append(attempt.number not in situation.progressed)
     return _in_a_row(marks)
 

@@ -97,6 +97,11 @@ def interrupted(attempt: Attempt, when: str = "") -> str:
     return f"EC2 took the {machine(attempt)} back" + (f" {when}." if when else ".")
 
 
+def taking_back(attempt: Attempt) -> str:
+    """Say that EC2 has announced to take a spot machine back."""
+    return f"EC2 takes the {machine(attempt)} back."
+
+
 def lost(attempt: Attempt, gone: Departure) -> str:
     """Say that a machine is gone that nobody here ended."""
     reason = f": {gone.state_reason}" if gone.state_reason else ""

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from runctl.errors import AttemptEnded, MachineLost, MachineNotReady, SpotInterruption, StopRequested
+from runctl.errors import AttemptEnded, MachineLost, MachineNotReady, NotNeeded, SpotInterruption, StopRequested
 from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.base import iso
 from runctl.model.run import StopRequest
 from runctl.policy import facts, sentences
+from runctl.policy.endings import Ending
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,32 @@ class Fail:
 Outcome = Succeed | Fail
 
 
-def outcome(wait: Wait, attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
-    """Tell what a waiting state is answered now; None: it goes on waiting."""
-    return _ready(attempt, stop_request) if wait is Wait.READY else _train(attempt, stop_request)
+def outcome(
+    wait: Wait,
+    attempt: Attempt,
+    stop_request: StopRequest | None,
+    *,
+    verdict: Ending | None = None,
+    is_replaceable: bool = True,
+) -> Outcome | None:
+    """Tell what a waiting state is answered now; None: it goes on waiting.
+
+    `verdict` is how an earlier attempt has ended the run; `is_replaceable` whether another machine may be launched in
+    place of this one, which is not so for a machine that a user gave.
+    """
+    if wait is Wait.READY:
+        return _ready(attempt, stop_request, verdict)
+    return _train(attempt, stop_request, verdict, is_replaceable)
 
 
 def _fail(error: type[AttemptEnded], cause: str) -> Fail:
     return Fail(error.__name__, cause)
 
 
-def _ready(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
+def _ready(attempt: Attempt, stop_request: StopRequest | None, verdict: Ending | None) -> Outcome | None:
     gone = facts.departure(attempt)
+    if verdict is not None:
+        return _fail(NotNeeded, verdict.text)
     if stop_request is not None:
         return _fail(StopRequested, sentences.stop_requested(stop_request))
     if facts.is_interrupted(attempt):
@@ -50,11 +66,15 @@ def _ready(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None
     return None
 
 
-def _train(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None:
+def _train(
+    attempt: Attempt, stop_request: StopRequest | None, verdict: Ending | None, is_replaceable: bool
+) -> Outcome | None:
     ended = facts.report(attempt)
+    if ended is not None and facts.is_success(ended):
+        return Succeed({"exit_code": 0, "why": str(ended.why), "ended_at": iso(ended.ended_at)})
+    if verdict is not None:
+        return _fail(NotNeeded, verdict.text)
     if ended is not None:
-        if facts.is_success(ended):
-            return Succeed({"exit_code": 0, "why": str(ended.why), "ended_at": iso(ended.ended_at)})
         error = facts.error_of_report(ended, attempt, stop_requested=stop_request is not None)
         return _fail(error, sentences.training_ended(ended))
     gone = facts.departure(attempt)
@@ -67,6 +87,9 @@ def _train(attempt: Attempt, stop_request: StopRequest | None) -> Outcome | None
     failed = attempt.facts.get(FactKind.COMMAND_FAILED)
     if failed is not None and FactKind.STARTED not in attempt.facts and is_start_command(attempt, failed.data):
         return _fail(MachineNotReady, sentences.command_failed(attempt, str(failed.data.get("status", ""))))
+    if attempt.is_draining and is_replaceable and stop_request is None:
+        # Not its end: it saves and may train on while another machine is made ready.
+        return _fail(SpotInterruption, sentences.taking_back(attempt))
     return None
 
 

@@ -211,14 +211,15 @@ class RunsTable:
     def record_checkpoint(
         self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
     ) -> bool:
-        """Keep the checkpoint, its event and the figures that came with it, unless it is not of the run's current
-        attempt, is not newer, or the run has ended; says whether it was kept. A later attempt's is newer whatever the
-        clocks of the two machines say."""
+        """Keep the checkpoint, its event and the figures that came with it, unless it is neither of the run's current
+        attempt nor of the one that hands over to it, is not newer, or the run has ended; says whether it was kept. A
+        later attempt's is newer whatever the clocks of the two machines say."""
         update = self._update(
             items.run_key(run_id),
             "checkpoint = :checkpoint" + (", progress = :progress" if progress is not None else ""),
-            f"{_IS_OPEN} AND attempt = :attempt AND (attribute_not_exists(checkpoint)"
-            " OR checkpoint.attempt < :attempt OR checkpoint.saved_at < :at)",
+            f"{_IS_OPEN} AND (attempt = :attempt OR hand_over_from = :attempt)"
+            " AND (attribute_not_exists(checkpoint) OR checkpoint.attempt < :attempt"
+            " OR (checkpoint.attempt = :attempt AND checkpoint.saved_at < :at))",
             values={
                 ":checkpoint": checkpoint.model_dump(),
                 ":attempt": checkpoint.attempt,

@@ -60,6 +60,8 @@ class MemoryStore:
 
     def get(self, key: str) -> bytes:
         self._insist()
+        if key not in self.objects:
+            raise AwsRefused("NoSuchKey", key)
         return self.objects[key]
 
     def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:

@@ -51,6 +51,7 @@ def test_training_is_left_alone_while_nothing_happens() -> None:
         (replace(CALM, machine_is_ending=True), Why.DEAD_MAN),
         (replace(CALM, machine_is_ending=True, notice=NOTICE), Why.NOTICE),
         (replace(CALM, notice=NOTICE, hears_usr1=False), Why.NOTICE),
+        (replace(CALM, notice=NOTICE, is_replacement_ready=True), Why.NOTICE),
         (replace(CALM, notice=NOTICE, stop=True), Why.STOP),
     ],
 )

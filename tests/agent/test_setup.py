@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runctl.agent import resume
 from runctl.agent.environment import PythonEnvironment
-from runctl.agent.job import CodeRef, LinkedFile, ResumePoint
+from runctl.agent.job import CodeRef, Go, LinkedFile, ResumePoint
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.packages import Packages, PackagesKind, find_packages
 from runctl.agent.preparation import Prepared, prepare, script_of_command, training_command, training_environment
@@ -534,7 +534,17 @@ def _prepare(
     folder = AttemptFolder(tmp_path / "attempt")
     folder.create()
     log = RunLog(tmp_path / "training.log")
-    return prepare(asked, folder, tmp_path / "tools", store, FakeLinks({}), FakeSecrets(in_store or {}), log, cancelled)
+    return prepare(
+        asked,
+        folder,
+        tmp_path / "tools",
+        store,
+        FakeLinks({}),
+        FakeSecrets(in_store or {}),
+        log,
+        cancelled,
+        lambda: Go((), 60.0),
+    )
 
 
 def test_set_up_command_runs_in_the_project_with_the_trainings_own_variables(tmp_path: Path) -> None:

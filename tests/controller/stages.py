@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runctl.model.agent_event import EndedWhy
+from runctl.model.agent_event import AgentEventKind, EndedWhy
 from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason
@@ -58,6 +58,30 @@ def train(world: World, **data: Any) -> None:
     world.clock.move(5)
     world.observe_agent(world.says_started(**data))
     world.clock.move(60)
+
+
+def wait_at_fence(world: World, number: int = 0) -> None:
+    """Let an attempt's machine say that it is prepared and waits for the one before it."""
+    world.clock.move(10)
+    data = {"waiting_since": world.clock().isoformat()}
+    world.observe_agent(world.says(AgentEventKind.WAITING_FOR_HAND_OVER, data, number=number))
+
+
+def to_fence(world: World, **fields: Any) -> Execution:
+    """Bring a run to where its first machine was warned and trains on, and the second one waits at its fence."""
+    execution = to_training(world, **fields)
+    world.observe_machine(world.warning(world.machine()))
+    assert execution.advance() is State.WAIT_FOR_SSM
+    get_ready(world, execution)
+    wait_at_fence(world)
+    assert execution.advance() is State.TRAIN
+    return execution
+
+
+def may_train(world: World, number: int = 0) -> bool:
+    """Whether an attempt's machine was let train: there was no fence, or it was opened."""
+    machine = world.machine(number)
+    return not world.bucket.jobs[machine].must_fence or machine in world.bucket.gos
 
 
 def take_back(world: World) -> None:

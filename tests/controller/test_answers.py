@@ -25,7 +25,7 @@ def waiting(*tokens: TaskToken) -> FakeTaskTokens:
 def test_the_state_that_was_entered_last_is_answered() -> None:
     tokens = waiting(READY, TRAIN)
 
-    woken = answer(make_run(attempt=AttemptNumber(1)), ENDED, tokens=tokens)
+    woken = answer(make_run(attempt=AttemptNumber(1)), ENDED, (ENDED,), tokens=tokens)
 
     assert woken
     assert set(tokens.answers) == {TRAIN}
@@ -45,7 +45,8 @@ def test_an_old_or_ended_attempt_is_not_answered(run: dict[str, Any], attempt: d
     fields: dict[str, Any] = {"attempt": 1, **run}
     of_run = make_run(**fields)
 
-    woken = answer(of_run, ENDED.model_copy(update=attempt), tokens=tokens)
+    ended = ENDED.model_copy(update=attempt)
+    woken = answer(of_run, ended, (ended,), tokens=tokens)
 
     assert not woken
     assert tokens.answers == {}
@@ -53,4 +54,4 @@ def test_an_old_or_ended_attempt_is_not_answered(run: dict[str, Any], attempt: d
 
 
 def test_a_token_that_is_spent_is_fine() -> None:
-    assert not answer(make_run(attempt=AttemptNumber(1)), ENDED, tokens=waiting())
+    assert not answer(make_run(attempt=AttemptNumber(1)), ENDED, (ENDED,), tokens=waiting())

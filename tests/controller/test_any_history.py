@@ -1,12 +1,13 @@
 """Whatever happens, in whatever order it is told: a run ends once, two machines never train at once, none is left."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runctl.model.agent_event import EndedWhy
+from runctl.model.agent_event import AgentEventKind, EndedWhy
 from runctl.model.ids import InstanceId
 from runctl.model.machine import SPOT_TERMINATION, MachineState
 from runctl.model.run import Run
@@ -29,6 +30,10 @@ class Machine:
     instance_id: InstanceId
     trains: bool = False
     has_ended: bool = False
+    waits: bool = False
+    """Whether it stands at its fence."""
+    leaves_at: datetime | None = None
+    """When EC2 takes it, once it was warned."""
     step: int = 0
 
 
@@ -81,6 +86,7 @@ class History:
             case "leave" if machine.trains:
                 self._end(machine, EndedWhy.STOP if world.run().stop_request else EndedWhy.NOTICE, 75)
             case "warn":
+                machine.leaves_at = machine.leaves_at or world.clock() + timedelta(seconds=120)
                 self.on_their_way.append(world.warning(machine.instance_id))
             case "take":
                 self._go(machine, SPOT_TERMINATION)
@@ -97,9 +103,9 @@ class History:
         world = self.world
         match what:
             case "time":
-                world.clock.move(30 * (1 + which))
+                self._pass_time(30 * (1 + which))
             case "silence":
-                world.clock.move(901)
+                self._pass_time(901)
             case "tell" if self.on_their_way:
                 self._deliver(self.on_their_way.pop(which % len(self.on_their_way)))
             case "tell and keep" if self.on_their_way:
@@ -157,7 +163,22 @@ class History:
         view = self.world.machines.machine(machine.instance_id)
         return view is not None and not view.state.is_going
 
+    def _pass_time(self, seconds: float) -> None:
+        """EC2 does what it announced, whatever is told of it."""
+        self.world.clock.move(seconds)
+        for machine in self.machines.values():
+            if machine.leaves_at is not None and self.world.clock() >= machine.leaves_at and self._lives(machine):
+                self._go(machine, SPOT_TERMINATION)
+
     def _begin(self, machine: Machine) -> None:
+        job = self.world.bucket.jobs.get(machine.instance_id)
+        if job is not None and job.must_fence and machine.instance_id not in self.world.bucket.gos:
+            machine.waits = True
+            waiting = {"waiting_since": self.world.clock().isoformat()}
+            self.on_their_way.append(
+                self.world.says(AgentEventKind.WAITING_FOR_HAND_OVER, waiting, number=machine.number)
+            )
+            return
         others = [other for other in self.machines.values() if other is not machine and other.trains]
         assert not any(self._lives(other) for other in others), "two machines train at once"
         machine.trains = True
@@ -208,7 +229,8 @@ class History:
             assert set(self.world.machines.alive) <= going, "a machine outlived its run"
             assert self.world.timeline().count(TimelineKind.CONCLUDED) == 1
         for attempt in self.world.runs.attempts(RUN_ID)[:-1]:
-            assert attempt.reason is not None, "an old attempt has no reason"
+            handing_over = attempt.is_draining and not run.status.is_terminal
+            assert attempt.reason is not None or handing_over, "an old attempt has no reason"
 
 
 USUAL = ["boot", "start", "save", "tell", "tell", "time"]

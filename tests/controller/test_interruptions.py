@@ -29,13 +29,12 @@ def test_an_interrupted_training_saves_and_resumes_on_another_machine_in_another
     execution = to_training(world)
     world.observe_agent(world.saves(100))
     world.observe_machine(world.warning(world.machine()))
-    assert execution.advance() is State.TRAIN
-
-    world.clock.move(10)
-    world.observe_agent(world.saves(140))
-    world.observe_agent(world.says_ended(EndedWhy.NOTICE, 75))
     assert execution.advance() is State.WAIT_FOR_SSM
     recovering = world.run()
+
+    world.clock.move(10)
+    world.observe_agent(world.saves(140, number=1))
+    world.observe_agent(world.says_ended(EndedWhy.NOTICE, 75, number=1))
     go(world, number=1)
     get_ready(world, execution)
     job = world.bucket.jobs[world.machine()]
@@ -193,7 +192,7 @@ def test_the_agent_is_told_of_a_warning_once_and_a_rebalance_changes_nothing() -
     world.observe_machine(world.warning(machine))
 
     assert world.commands.verbs == ["start", "notice"]
-    assert execution.advance() is State.TRAIN
+    assert execution.advance() is State.WAIT_FOR_SSM
     assert TimelineKind.REBALANCE in world.timeline()
 
 

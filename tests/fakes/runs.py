@@ -151,10 +151,10 @@ class InMemoryRunStore:
     ) -> bool:
         self._announce("record_checkpoint")
         run = self._runs.get(run_id)
-        if run is None or run.status.is_terminal or run.attempt != checkpoint.attempt:
+        if run is None or run.status.is_terminal or checkpoint.attempt not in (run.attempt, run.hand_over_from):
             return False
         known = run.checkpoint
-        if known is not None and known.attempt == checkpoint.attempt and known.saved_at >= checkpoint.saved_at:
+        if known is not None and (known.attempt, known.saved_at) >= (checkpoint.attempt, checkpoint.saved_at):
             return False
         self._change_run(run, checkpoint=checkpoint, **({} if progress is None else {"progress": progress}))
         self._write_events((event,))

@@ -10,7 +10,7 @@ from runctl.errors import MachineNotReady
 from runctl.model import keys
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob, LinkedFile
+from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.names import Metric
 from runctl.model.run import PurchaseOption
 from runctl.model.service_events import ExecutionStatus
@@ -98,14 +98,23 @@ class FakeBucket:
     """The bucket: hand-offs, manifests and final markers."""
 
     jobs: dict[InstanceId, AgentJob] = field(default_factory=dict[InstanceId, AgentJob])
+    gos: dict[InstanceId, HandOver] = field(default_factory=dict[InstanceId, HandOver])
+    replacements: dict[InstanceId, ReplacementReady] = field(default_factory=dict[InstanceId, ReplacementReady])
     saved: list[Manifest] = field(default_factory=list[Manifest])
     markers: dict[InstanceId, dict[str, Any]] = field(default_factory=dict[InstanceId, dict[str, Any]])
 
     def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
         self.jobs[instance_id] = job
 
+    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+        self.gos[instance_id] = go
+
+    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+        self.replacements[instance_id] = word
+
     def remove_job(self, instance_id: InstanceId) -> None:
-        self.jobs.pop(instance_id, None)
+        for documents in (self.jobs, self.gos, self.replacements):
+            documents.pop(instance_id, None)
 
     def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
         return keys.attempt_prefix(run_id, number, ROLE_ID, instance_id)

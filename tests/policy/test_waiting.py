@@ -10,6 +10,8 @@ from runctl.model.agent_event import EndedWhy
 from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.machine import SPOT_TERMINATION
 from runctl.model.run import StopRequest
+from runctl.model.status import Reason
+from runctl.policy.endings import Ending
 from runctl.policy.waiting import Fail, Succeed, outcome
 from tests.factories import make_attempt, make_end, make_stop_request, with_facts
 
@@ -114,12 +116,35 @@ def test_train_is_answered_by_the_machines_end(
     assert error_of(Wait.TRAIN, attempt, stop) == expected
 
 
-@pytest.mark.parametrize("kinds", [(), (FactKind.STARTED,), (FactKind.WARNED,), (FactKind.STARTED, FactKind.WARNED)])
-def test_a_warned_or_stopped_training_is_waited_for(kinds: tuple[FactKind, ...]) -> None:
+@pytest.mark.parametrize("kinds", [(), (FactKind.STARTED,)])
+def test_a_training_that_was_asked_to_stop_is_waited_for(kinds: tuple[FactKind, ...]) -> None:
     attempt = with_facts(make_attempt(), FactKind.READY, *kinds)
+    warned = with_facts(attempt, FactKind.WARNED)
 
     assert error_of(Wait.TRAIN, attempt) is None
     assert error_of(Wait.TRAIN, attempt, STOP) is None
+    assert error_of(Wait.TRAIN, warned, STOP) is None
+
+
+@pytest.mark.parametrize("kinds", [(FactKind.WARNED,), (FactKind.STARTED, FactKind.WARNED)])
+def test_a_warning_lets_the_run_go_on_to_another_machine_at_once(kinds: tuple[FactKind, ...]) -> None:
+    attempt = with_facts(make_attempt(), FactKind.READY, *kinds)
+
+    assert error_of(Wait.TRAIN, attempt) == "SpotInterruption"
+    assert outcome(Wait.TRAIN, attempt, None, is_replaceable=False) is None
+
+
+@pytest.mark.parametrize("wait", list(Wait))
+@pytest.mark.parametrize("kinds", [(), (FactKind.READY,), (FactKind.WARNED,), (FactKind.GONE,)])
+def test_an_attempt_whose_run_an_earlier_machine_has_ended_is_not_needed(
+    wait: Wait, kinds: tuple[FactKind, ...]
+) -> None:
+    attempt = with_facts(make_attempt(2), *kinds, gone=KILLED)
+    verdict = Ending(Reason.COMPLETED, "The training ended with exit code 0.", 0)
+
+    for stop in (None, STOP):
+        answer = outcome(wait, attempt, stop, verdict=verdict)
+        assert answer == Fail("NotNeeded", "The training ended with exit code 0.")
 
 
 def test_only_the_start_command_of_a_training_that_never_began_fails_it() -> None:
