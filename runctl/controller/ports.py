@@ -100,9 +100,8 @@ class RunStore(Protocol):
         self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
     ) -> bool:
         """Keep the checkpoint, its event and the figures that came with it, unless it is neither of the run's current
-        attempt nor of the one that hands over to it, is not newer, or the run has ended; says whether it was kept.
-        A later attempt's is newer; within an
-        attempt `saved_at` decides."""
+        attempt nor of the one that hands over to it, is not newer, or the run has ended; says whether it was kept. A
+        later attempt's is newer; within an attempt `saved_at` decides."""
         ...
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

@@ -15,7 +15,7 @@ from runctl.errors import PermissionDenied
 from runctl.model import keys
 from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob
+from runctl.model.job import AgentJob, HandOver, ReplacementReady
 from runctl.model.run import CodeRef
 from tests.contract.examples import FIRST, INSTANCE, OTHER_RUN_ID, RUN_ID, SHA256, after
 from tests.contract.stubs import stubbed
@@ -91,11 +91,21 @@ def test_a_hand_off_lies_where_only_its_machine_reads_and_is_removed(s3: Any, bu
     )
 
     bucket.put_job(INSTANCE, job)
-    body = s3.get_object(Bucket=BUCKET, Key=f"handoff/{ROLE_ID}:{INSTANCE}/job.json")["Body"].read()
+    go = HandOver(run_id=RUN_ID, attempt=FIRST, max_runtime_s=9)
+    ready = ReplacementReady(run_id=RUN_ID, attempt=AttemptNumber(2))
+    bucket.put_go(INSTANCE, go)
+    bucket.put_replacement_ready(INSTANCE, ready)
+    folder = f"handoff/{ROLE_ID}:{INSTANCE}"
+    bodies = {
+        name: s3.get_object(Bucket=BUCKET, Key=f"{folder}/{name}.json")["Body"].read()
+        for name in ("job", "go", "replacement_ready")
+    }
     bucket.remove_job(INSTANCE)
     bucket.remove_job(INSTANCE)
 
-    assert AgentJob.model_validate_json(body) == job
+    assert AgentJob.model_validate_json(bodies["job"]) == job
+    assert HandOver.model_validate_json(bodies["go"]) == go
+    assert ReplacementReady.model_validate_json(bodies["replacement_ready"]) == ready
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
 
 

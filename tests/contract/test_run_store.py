@@ -398,6 +398,32 @@ def test_the_next_machines_checkpoint_is_newer_whatever_its_clock_says(store: Ru
     assert run.checkpoint == a_checkpoint(30, attempt=2)
 
 
+def test_a_checkpoint_of_the_attempt_that_hands_over_counts_until_it_has(store: RunStore) -> None:
+    begun = begin(store)
+    handing_over = begun.model_copy(update={"attempt": AttemptNumber(2), "hand_over_from": AttemptNumber(1)})
+    run = store.begin_attempt(handing_over, an_attempt(number=2))
+
+    during = store.record_checkpoint(RUN_ID, a_checkpoint(30, attempt=1), an_event("saved-30"))
+    current = store.run(RUN_ID)
+    assert current is not None
+    store.save_run(current.model_copy(update={"hand_over_from": None}))
+    after = store.record_checkpoint(RUN_ID, a_checkpoint(40, attempt=1), an_event("saved-40"))
+
+    assert (during, after) == (True, False)
+    assert run.hand_over_from == 1
+    found = store.run(RUN_ID)
+    assert found is not None
+    assert (found.checkpoint, found.hand_over_from) == (a_checkpoint(30, attempt=1), None)
+
+
+def test_an_earlier_attempts_checkpoint_is_never_newer_than_a_later_ones(store: RunStore) -> None:
+    store.create_run(
+        a_run(attempt=AttemptNumber(3), hand_over_from=AttemptNumber(1), checkpoint=a_checkpoint(10, attempt=2))
+    )
+
+    assert not store.record_checkpoint(RUN_ID, a_checkpoint(90, attempt=1), an_event("saved"))
+
+
 def test_a_checkpoint_of_an_attempt_that_is_not_current_is_refused(store: RunStore) -> None:
     begun = begin(store)
     store.begin_attempt(begun.model_copy(update={"attempt": AttemptNumber(2)}), an_attempt(number=2))
