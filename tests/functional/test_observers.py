@@ -53,7 +53,7 @@ def of_agent(detail: dict[str, Any]) -> dict[str, Any]:
 WARNING = of_ec2("EC2 Spot Instance Interruption Warning", **{"instance-action": "terminate"})
 
 
-def test_a_warning_becomes_a_fact_once_and_is_passed_on_to_the_machine(
+def test_a_warning_becomes_a_fact_once_lets_the_run_go_on_and_is_passed_on_to_the_machine(
     invoke: Invoke, table: RunsTable, calls: Calls
 ) -> None:
     training(table)
@@ -66,7 +66,7 @@ def test_a_warning_becomes_a_fact_once_and_is_passed_on_to_the_machine(
     assert attempt is not None
     assert attempt.is_draining
     assert len(calls.of("SendCommand")) == 1
-    assert calls.of("SendTaskFailure") == []
+    assert {call["error"] for call in calls.of("SendTaskFailure")} == {"SpotInterruption"}
 
 
 def test_a_strangers_machine_costs_one_look_and_no_other_client(invoke: Invoke, calls: Calls) -> None:
