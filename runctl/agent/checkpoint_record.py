@@ -1,13 +1,12 @@
 """What the uploader knows, on disk: an agent that is started again goes on where the one before was."""
 
-import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runctl.agent.checkpoint_folder import FileMark
 from runctl.agent.checkpoint_keeping import StoredFile, Uploaded
+from runctl.agent.state_file import read_document, write_document
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,8 @@ class RecordFile:
 
     def read(self) -> Record:
         """Read it; an empty one where there is none."""
-        try:
-            document: dict[str, Any] = json.loads(self._path.read_bytes())
-        except FileNotFoundError:
+        document = read_document(self._path)
+        if document is None:
             return Record()
         return Record(
             document["uploads"], tuple(_uploaded(one) for one in document["kept"]), tuple(document["unfinished"])
@@ -39,12 +37,7 @@ class RecordFile:
 
     def write(self, record: Record) -> None:
         """Replace it. Raises OSError, of a full disk for one."""
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_document(self._path, asdict(record), durably=True)
 
 
 def _uploaded(document: dict[str, Any]) -> Uploaded:

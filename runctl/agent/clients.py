@@ -25,11 +25,16 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
 )
 
+# A batch of the log that got no answer may have arrived: whoever sent it asks before it is sent again.
+_ASKED_ONCE = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
 # By default the metadata are asked once for the role's credentials, for one second (AWS SDKs and Tools Reference Guide,
 # "IMDS credential provider"); botocore asks again minutes before they expire, which is several times a day.
 _METADATA = {"metadata_service_num_attempts": 5, "metadata_service_timeout": 2}
 
 _DEAD_TOKEN_CODES = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+_MISSING_CODE = "ResourceNotFoundException"
+_INVALID_CODE = "InvalidParameterException"
 _EXISTS_CODES = frozenset({"ResourceAlreadyExistsException"})
 
 
@@ -66,7 +71,8 @@ class Aws:
     def client(self, service: str) -> Any:
         """Make, or find, a client. Clients may be used by several threads; making one may not."""
         if service not in self._clients:
-            self._clients[service] = self._session.create_client(service, region_name=self._region, config=_CONFIG)
+            config = _ASKED_ONCE if service == "logs" else _CONFIG
+            self._clients[service] = self._session.create_client(service, region_name=self._region, config=config)
         return self._clients[service]
 
 
@@ -139,13 +145,37 @@ class LogStream:
         self._stream = stream
         self._exists = False
 
-    def put(self, events: list[tuple[int, str]]) -> None:
-        """Put a batch of (milliseconds since 1970, message); makes the stream before the first."""
+    def put(self, events: list[tuple[int, str]]) -> int:
+        """Put a batch of (milliseconds since 1970, message); makes the stream before the first. Says how many were
+        refused: with HTTP 200, for their time is too far from the service's own, or with the whole batch."""
         if not self._exists:
             self._create()
         entries = [{"timestamp": timestamp, "message": message} for timestamp, message in events]
-        with aws_errors():
-            self._client.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=entries)
+        try:
+            with aws_errors():
+                answer = self._client.put_log_events(
+                    logGroupName=self._group, logStreamName=self._stream, logEvents=entries
+                )
+        except AwsRefused as error:
+            if error.code == _MISSING_CODE:  # somebody deleted the stream
+                self._exists = False
+            if error.code != _INVALID_CODE:
+                raise
+            return len(events)  # the same batch would be refused for ever
+        return _refused(answer.get("rejectedLogEventsInfo") or {}, len(events))
+
+    def last_ms(self) -> int | None:
+        """Ask for the newest event."""
+        try:
+            with aws_errors():
+                answer = self._client.get_log_events(
+                    logGroupName=self._group, logStreamName=self._stream, startFromHead=False, limit=1
+                )
+        except AwsRefused as error:
+            if error.code == _MISSING_CODE:
+                return None
+            raise
+        return max((int(event["timestamp"]) for event in answer["events"]), default=None)
 
     def _create(self) -> None:
         try:
@@ -155,3 +185,10 @@ class LogStream:
             if error.code not in _EXISTS_CODES:
                 raise
         self._exists = True
+
+
+def _refused(info: Mapping[str, int], count: int) -> int:
+    """Count what RejectedLogEventsInfo names: events from the first that is too new, and up to the last that is too old
+    or expired (CloudWatch Logs API Reference)."""
+    too_old = max(info.get("tooOldLogEventEndIndex", 0), info.get("expiredLogEventEndIndex", 0))
+    return min(count, too_old + count - info.get("tooNewLogEventStartIndex", count))

@@ -115,9 +115,10 @@ class AttemptFolder:
         """Written only on success."""
         return self.path / "training_complete.txt"
 
-    def log(self, stamp: str) -> Path:
-        """The training's log."""
-        return self.path / f"training-{stamp}.log"
+    @property
+    def sent(self) -> Path:
+        """How far the log was sent."""
+        return self.path / "log_sent.json"
 
     def create(self) -> None:
         """Make what the training is promised to find."""

@@ -54,6 +54,12 @@ def as_terminal(line: str) -> str:
     return line.rstrip("\r\n").rsplit("\r", 1)[-1]
 
 
+def open_log(folder: Path, stamp: str) -> RunLog:
+    """The attempt's log: the one that an agent before this one began, else `training-<stamp>.log`."""
+    begun = sorted(folder.glob("training-*.log"))
+    return RunLog(begun[0] if begun else folder / f"training-{stamp}.log")
+
+
 class LineReader:
     """Reads the new lines of a file that grows, in bounded pieces."""
 

@@ -32,7 +32,7 @@ from runctl.agent.preparation import Prepared, prepare
 from runctl.agent.progress import Progress
 from runctl.agent.report import Ended, Reporter
 from runctl.agent.resume import Links
-from runctl.agent.run_log import LineReader, RunLog
+from runctl.agent.run_log import LineReader, RunLog, open_log
 from runctl.agent.secrets import Secrets
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 from runctl.agent.telling import Telling
@@ -101,12 +101,12 @@ class Supervisor:
         self._folder = folder
         self._tools = tools
         self._world = world
-        self._log = RunLog(folder.log(file_stamp(clock.now())))
+        self._log = open_log(folder.path, file_stamp(clock.now()))
         say = self._log.say
         identity = Identity(job.run_id, job.attempt, job.instance_id, job.secret)
         self._events = EventSender(identity, world.bus, clock)
         log_key = f"{job.prefix}logs/{self._log.path.name}"
-        self._shipper = LogShipper(self._log, world.stream, world.store, log_key, clock)
+        self._shipper = LogShipper(self._log, folder.sent, world.stream, world.store, log_key, clock, world.wait)
         self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
         self._notices = NoticeWatch(world.metadata, clock, say)
         self._lookout = Lookout(job, folder.requests, self._heartbeat, self._notices, world.is_going_down, clock, say)

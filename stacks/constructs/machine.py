@@ -95,7 +95,8 @@ class Machine(Construct):
             allow("s3:GetObject", on=f"{bucket_arn}/{CODE_PREFIX}*"),
             allow("s3:GetObject", on=f"arn:{stack.partition}:s3:::{agent_object}"),
             allow("events:PutEvents", on=bus_arn, when={"StringEquals": {"events:source": AGENT_EVENT_SOURCE}}),
-            allow("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn),
+            # Reading is for an agent that is started again: only the stream knows whether its last batch arrived.
+            allow("logs:CreateLogStream", "logs:PutLogEvents", "logs:GetLogEvents", on=self.log_group.log_group_arn),
             # Never SendTaskSuccess or SendTaskFailure: a machine reports, the controller concludes.
             allow("states:SendTaskHeartbeat", on=names.state_machine_arn),
             # Secrets of trainings, by name: nothing else of the account's. AWS's own keys, `aws/ssm` and

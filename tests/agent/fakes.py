@@ -131,11 +131,24 @@ class FakeStream:
     def __init__(self) -> None:
         self.batches: list[list[tuple[int, str]]] = []
         self.fails = False
+        self.answers_are_lost = False
+        """Batches arrive, and nobody hears of it."""
+        self.refused = 0
+        self.asked = 0
 
-    def put(self, events: list[tuple[int, str]]) -> None:
+    def put(self, events: list[tuple[int, str]]) -> int:
         if self.fails:
             raise OSError("CloudWatch cannot be reached")
         self.batches.append(list(events))
+        if self.answers_are_lost:
+            raise OSError("ReadTimeoutError")
+        return self.refused
+
+    def last_ms(self) -> int | None:
+        self.asked += 1
+        if self.fails:
+            raise OSError("CloudWatch cannot be reached")
+        return max((stamp for batch in self.batches for stamp, _ in batch), default=None)
 
     @property
     def lines(self) -> list[str]:

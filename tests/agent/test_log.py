@@ -1,11 +1,24 @@
 """The log is sent in order and whole, within CloudWatch's limits, and its last lines are the training's own."""
 
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runctl.agent.log_shipper import BATCH_BYTES, BATCH_EVENTS, COPY_INTERVAL_S, EVENT_BYTES, LogShipper, batch_size
-from runctl.agent.run_log import MAX_LINE_BYTES, LineReader, RunLog
+from runctl.agent.log_reader import Line
+from runctl.agent.log_shipper import (
+    BATCH_BYTES,
+    BATCH_EVENTS,
+    COPY_INTERVAL_S,
+    EVENT_BYTES,
+    SETTLE_S,
+    LogShipper,
+    batch_size,
+)
+from runctl.agent.run_log import MAX_LINE_BYTES, LineReader, RunLog, as_terminal, open_log
 from tests.agent.fakes import FakeClock, FakeStream, MemoryStore
 
 
@@ -17,7 +30,17 @@ class Shipped:
         self.stream = FakeStream()
         self.store = MemoryStore()
         self.clock = FakeClock()
-        self.shipper = LogShipper(self.log, self.stream, self.store, "copy.log", self.clock)
+        self.waits: list[float] = []
+        self.sent = path / "log_sent.json"
+        self.shipper = self.new_shipper()
+
+    def new_shipper(self) -> LogShipper:
+        """What an agent has that was just started."""
+        return LogShipper(self.log, self.sent, self.stream, self.store, "copy.log", self.clock, self.waits.append)
+
+    def start_again(self) -> None:
+        """Let the agent die and start again."""
+        self.shipper = self.new_shipper()
 
     def write(self, data: bytes) -> None:
         with self.log.open() as file:
@@ -124,7 +147,160 @@ def test_batches_keep_within_the_limits_of_put_log_events(shipped: Shipped) -> N
 
 
 def test_one_line_of_the_greatest_length_fits_into_a_batch() -> None:
-    assert batch_size([(0, "x" * MAX_LINE_BYTES)] * 9) == 4
+    assert batch_size([Line(0, "x" * MAX_LINE_BYTES)] * 9) == 4
+
+
+def test_agent_that_is_started_again_goes_on_where_it_was(shipped: Shipped) -> None:
+    shipped.write(b"one\ntwo\n")
+    shipped.shipper.step()
+    shipped.write(b"three\n")
+    shipped.start_again()
+
+    shipped.shipper.step()
+
+    assert shipped.stream.lines == ["one", "two", "three"]
+    assert shipped.stream.asked == 0
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "lost"])
+def test_batch_of_which_the_dying_agent_did_not_know_is_asked_for(shipped: Shipped, arrived: bool) -> None:
+    class Killed(BaseException):
+        """kill -9."""
+
+    shipped.write(b"one\ntwo\n")
+    put = shipped.stream.put
+
+    def die(events: list[tuple[int, str]]) -> int:
+        if arrived:
+            put(events)
+        raise Killed
+
+    shipped.stream.put = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        shipped.shipper.step()
+    shipped.stream.put = put  # type: ignore[method-assign]
+    shipped.write(b"three\n")
+    shipped.start_again()
+
+    shipped.shipper.step()
+
+    assert shipped.stream.lines == ["one", "two", "three"]
+    assert shipped.waits == [SETTLE_S]
+
+
+def test_batch_whose_answer_is_lost_is_not_sent_twice(shipped: Shipped) -> None:
+    shipped.write(b"one\n")
+    shipped.stream.answers_are_lost = True
+    shipped.shipper.step()
+    shipped.stream.answers_are_lost = False
+    shipped.write(b"two\n")
+
+    shipped.shipper.step()
+
+    assert shipped.stream.lines == ["one", "two"]
+
+
+@given(pieces=st.lists(st.binary(max_size=400), max_size=8), deaths=st.sets(st.integers(0, 8)))
+def test_nothing_is_lost_or_repeated_however_often_the_agent_dies(pieces: list[bytes], deaths: set[int]) -> None:
+    with TemporaryDirectory() as folder:
+        shipped = Shipped(Path(folder))
+        for number, piece in enumerate(pieces):
+            shipped.write(piece)
+            shipped.stream.answers_are_lost = number in deaths
+            shipped.shipper.step()
+            if number in deaths:
+                shipped.start_again()
+        shipped.stream.answers_are_lost = False
+        shipped.shipper.flush()
+
+        expected = [as_terminal(line) or " " for line in b"".join(pieces).decode("utf-8", "replace").split("\n")]
+        if b"".join(pieces).endswith(b"\n") or not b"".join(pieces):
+            expected.pop()
+        assert shipped.stream.lines == expected
+
+
+def test_full_disk_does_not_stop_the_log(shipped: Shipped, tmp_path: Path) -> None:
+    shipped.sent = tmp_path / "no such folder" / "log_sent.json"
+    shipped.start_again()
+    for text in (b"one\n", b"two\n"):
+        shipped.write(text)
+        shipped.shipper.step()
+
+    assert shipped.stream.lines == ["one", "two"]
+
+
+def test_progress_bar_without_an_end_is_shown_now_and_then(shipped: Shipped) -> None:
+    for percent in range(40):
+        shipped.write(f"\r{percent:3} %".encode())
+        shipped.shipper.step()
+        shipped.clock.advance(1.0)
+    shipped.write(b"\r100 %\n")
+    shipped.shipper.step()
+
+    assert shipped.stream.lines == ["  9 %", " 19 %", " 29 %", "100 %"]
+
+
+def test_lines_that_are_refused_for_good_are_told_of_and_do_not_stop_the_log(shipped: Shipped) -> None:
+    shipped.write(b"one\n")
+    shipped.stream.refused = 1
+    shipped.shipper.step()
+    shipped.stream.refused = 0
+    shipped.shipper.step()
+
+    assert shipped.stream.lines == ["one", "runctl: CloudWatch Logs refused 1 lines; is the machine's clock wrong?"]
+
+
+def test_clock_that_is_set_back_a_little_does_not_turn_the_order_around(shipped: Shipped) -> None:
+    stamps: list[int] = []
+    for seconds in (0.0, -60.0, 10.0, -7_200.0):
+        shipped.clock.advance(seconds)
+        shipped.write(b"line\n")
+        shipped.shipper.step()
+        stamps.append(shipped.stream.batches[-1][0][0])
+
+    first, second, third, last = stamps
+    assert first < second < third
+    assert last == int(shipped.clock.now().timestamp() * 1000)
+
+
+def test_log_of_hours_is_copied_less_often(shipped: Shipped) -> None:
+    shipped.write(b"one\n")
+    shipped.store.before_read = lambda path: shipped.clock.advance(60.0)
+    copies: list[int] = []
+    for _ in range(60):
+        shipped.clock.advance(60.0)
+        shipped.write(b"more\n")
+        shipped.shipper.step()
+        copies.append(len(shipped.store.written))
+
+    assert 1 <= copies[-1] <= 2
+
+
+def test_a_hundred_megabytes_are_sent_in_seconds(shipped: Shipped) -> None:
+    """What a training may print in a minute; the training itself writes to the disk and waits for nobody."""
+    shipped.write((b"x" * 99 + b"\n") * 200_000)
+    begun_at = time.process_time()
+
+    shipped.shipper.step()
+
+    assert sum(len(batch) for batch in shipped.stream.batches) == 200_000
+    assert time.process_time() - begun_at < 3.0  # of 20 MB; a minute's share is 12 s
+
+
+@pytest.mark.parametrize("text", ["ab\u00e9\u4e2d\U0001f600" * 40_000, "\r".join(["bar"] * 90_000)])
+def test_long_lines_are_cut_between_characters(shipped: Shipped, text: str) -> None:
+    shipped.write(text.encode() + b"\nend\n")
+
+    shipped.shipper.flush()
+
+    assert "".join(shipped.stream.lines[:-1]) == as_terminal(text)
+    assert "\ufffd" not in "".join(shipped.stream.lines)
+
+
+def test_log_that_an_agent_before_has_begun_is_gone_on_with(tmp_path: Path) -> None:
+    first = open_log(tmp_path, "20260131T093000Z")
+
+    assert open_log(tmp_path, "20260131T100000Z").path == first.path
 
 
 def test_timestamps_never_go_back(shipped: Shipped) -> None:
