@@ -117,6 +117,52 @@ def test_log_stream_is_made_before_the_first_batch_and_one_that_is_there_is_fine
     assert [event["message"] for event in events] == ["one", "two"]
 
 
+def test_newest_event_of_a_stream_is_known_and_a_stream_that_was_deleted_is_made_again(aws: Aws) -> None:
+    client = aws.client("logs")
+    client.create_log_group(logGroupName="group")
+    stream = LogStream(client, "group", "run/0001")
+    now_ms = int(time.time() * 1000)
+
+    before = stream.last_ms()
+    stream.put([(now_ms, "one"), (now_ms + 5, "two")])
+    newest = stream.last_ms()
+    client.delete_log_stream(logGroupName="group", logStreamName="run/0001")
+    with pytest.raises(AwsRefused):
+        stream.put([(now_ms, "lost?")])
+    stream.put([(now_ms, "again")])
+
+    assert (before, newest) == (None, now_ms + 5)
+    assert stream.last_ms() == now_ms
+
+
+@pytest.mark.parametrize(
+    ("info", "refused"),
+    [
+        ({}, 0),
+        ({"tooNewLogEventStartIndex": 1}, 3),
+        ({"tooOldLogEventEndIndex": 2}, 2),
+        ({"expiredLogEventEndIndex": 1, "tooNewLogEventStartIndex": 3}, 2),
+    ],
+)
+def test_lines_that_cloudwatch_drops_with_http_200_are_counted(aws: Aws, info: dict[str, int], refused: int) -> None:
+    client = aws.client("logs")
+    events = [(1_000, "line")] * 4
+    with Stubber(client) as stubber:
+        stubber.add_response("create_log_stream", {})
+        stubber.add_response("put_log_events", {"rejectedLogEventsInfo": info} if info else {})
+
+        assert LogStream(client, "group", "stream").put(events) == refused
+
+
+def test_batch_that_is_no_valid_one_is_refused_once_and_for_all(aws: Aws) -> None:
+    client = aws.client("logs")
+    with Stubber(client) as stubber:
+        stubber.add_response("create_log_stream", {})
+        stubber.add_client_error("put_log_events", "InvalidParameterException")
+
+        assert LogStream(client, "group", "stream").put([(1_000, "line")]) == 1
+
+
 def test_event_goes_to_our_bus(aws: Aws) -> None:
     client = aws.client("events")
     with Stubber(client) as stub:
