@@ -1,7 +1,8 @@
 """S3 as the machines' uploads and the readers of the bucket rest on it.
 
-Amazon S3 User Guide, "Uploading and copying objects using multipart upload", "Multipart upload limits", "Checking
-object integrity" and "Conditional writes".
+Amazon S3 User Guide, "Uploading and copying objects using multipart upload in Amazon S3", "Amazon S3 multipart upload
+limits", "Checking object integrity for data uploads in Amazon S3" and "How to prevent object overwrites with
+conditional writes".
 """
 
 import base64
@@ -76,6 +77,18 @@ def test_object_is_not_seen_before_its_upload_is_complete(s3: Any, place: dict[s
 
     assert code_of(refused) == ("404", 404)
     assert s3.head_object(**place)["ContentLength"] == FIVE_MIB + 1
+
+
+@pytest.mark.parametrize("parts", [(b"a" * (FIVE_MIB - 1), b"b"), (b"a" * FIVE_MIB, b"b", b"c")])
+def test_small_part_that_is_not_the_last_is_refused(s3: Any, place: dict[str, str], parts: tuple[bytes, ...]) -> None:
+    completing = begin_upload(s3, place, *parts)
+
+    with pytest.raises(ClientError) as refused:
+        s3.complete_multipart_upload(**completing)
+
+    assert code_of(refused) == ("EntityTooSmall", 400)
+    assert open_uploads(s3, place) == [completing["UploadId"]]
+    s3.abort_multipart_upload(**place, UploadId=completing["UploadId"])
 
 
 def test_aborted_upload_is_gone_and_takes_no_more_parts(s3: Any, place: dict[str, str]) -> None:

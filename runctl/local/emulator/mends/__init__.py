@@ -13,6 +13,7 @@ from runctl.local.emulator.mends import (
     deployment,
     history,
     lambda_executor,
+    multipart_uploads,
     schedules,
     start_and_stop,
     status_events,
@@ -43,6 +44,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         deployment,
         change_sets,
         schedules,
+        multipart_uploads,
         authorization,
     ):
         mend.apply()
