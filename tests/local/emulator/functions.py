@@ -38,6 +38,10 @@ def hold(event, context):
     return "handed over"
 
 
+def hold_a_while(event, context):
+    time.sleep(0.3)
+
+
 def answer_at_once(event, context):
     """Answers its own token before it returns."""
     boto3.client("stepfunctions").send_task_success(taskToken=event["token"], output=json.dumps("at once"))
@@ -78,6 +82,7 @@ HANDLERS: Final = (
     "fail",
     "fail_until",
     "hold",
+    "hold_a_while",
     "answer_at_once",
     "tell",
     "sleep",
@@ -156,6 +161,17 @@ TEMPLATE: Final[dict[str, Any]] = {
                                     "events:PutEvents",
                                     "*",
                                     Condition={"StringEquals": {"events:source": "test.machine"}},
+                                ),
+                                _allow("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/runs/*"}),
+                                _allow(
+                                    "cloudwatch:PutMetricData",
+                                    "*",
+                                    Condition={"StringEquals": {"cloudwatch:namespace": "test"}},
+                                ),
+                                _allow("ssm:GetParameter", "arn:aws:ssm:us-east-1:123456789012:parameter/allowed/*"),
+                                _allow(
+                                    "secretsmanager:GetSecretValue",
+                                    "arn:aws:secretsmanager:us-east-1:123456789012:secret:allowed/*",
                                 ),
                                 _allow("ec2:DescribeInstances", "*"),
                                 _allow("ssm:DescribeInstanceInformation", "*"),

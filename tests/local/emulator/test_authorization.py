@@ -113,3 +113,43 @@ def test_unknown_access_key_is_refused(services: Services) -> None:
 
     with pytest.raises(ClientError, match=r"AuthFailure|InvalidClientTokenId"):
         stranger.describe_instances()
+
+
+def test_missing_object_is_forbidden_to_whoever_may_not_list(services: Services, machine: Machine) -> None:
+    place = {"Bucket": services.outputs["BucketName"], "Key": f"runs/{machine.userid}/nowhere"}
+
+    with pytest.raises(ClientError) as not_there:
+        services.client("s3").get_object(**place)
+    with pytest.raises(ClientError) as hidden:
+        machine.client("s3").get_object(**place)
+    with pytest.raises(ClientError) as hidden_head:
+        machine.client("s3").head_object(**place)
+
+    codes = [error.value.response["Error"]["Code"] for error in (not_there, hidden, hidden_head)]
+    assert codes == ["NoSuchKey", "AccessDenied", "403"]
+
+
+def test_metric_outside_the_namespace_of_the_policy_is_refused(machine: Machine) -> None:
+    cloudwatch = machine.client("cloudwatch")
+    data = [{"MetricName": "count", "Value": 1.0}]
+
+    cloudwatch.put_metric_data(Namespace="test", MetricData=data)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cloudwatch.put_metric_data(Namespace="AWS/EC2", MetricData=data)
+
+
+def test_parameters_and_secrets_are_read_below_the_prefixes_of_the_policy(services: Services, machine: Machine) -> None:
+    parameters, secrets = services.client("ssm"), services.client("secretsmanager")
+    for prefix in ("allowed", "other"):
+        parameters.put_parameter(Name=f"/{prefix}/token", Value=prefix, Type="SecureString", Overwrite=True)
+        secrets.create_secret(Name=f"{prefix}/token", SecretString=prefix)
+
+    parameter = machine.client("ssm").get_parameter(Name="/allowed/token", WithDecryption=True)
+    secret = machine.client("secretsmanager").get_secret_value(SecretId="allowed/token")
+
+    assert (parameter["Parameter"]["Value"], secret["SecretString"]) == ("allowed", "allowed")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        machine.client("ssm").get_parameter(Name="/other/token", WithDecryption=True)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        machine.client("secretsmanager").get_secret_value(SecretId="other/token")

@@ -202,3 +202,19 @@ def test_output_of_a_token_must_be_json(services: Services) -> None:
         services.states.send_task_success(taskToken=token, output="{")
 
     services.states.stop_execution(executionArn=arn)
+
+
+def test_burst_over_the_accounts_concurrency_is_retried_until_each_execution_has_its_turn(services: Services) -> None:
+    throttled = {
+        "ErrorEquals": ["Lambda.TooManyRequestsException"],
+        "IntervalSeconds": 1,
+        "MaxAttempts": 40,
+        "BackoffRate": 1,
+        "JitterStrategy": "FULL",
+    }
+    machine = services.machine({"Task": services.task("hold_a_while", Retry=[throttled])})
+
+    started = [services.start(machine) for _ in range(30)]
+
+    assert {services.ended(arn, timeout_s=30)["status"] for arn in started} == {"SUCCEEDED"}
+    assert any(event["type"] == "TaskFailed" for arn in started for event in services.history(arn))

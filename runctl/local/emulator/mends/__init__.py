@@ -13,6 +13,7 @@ from runctl.local.emulator.mends import (
     deployment,
     history,
     lambda_executor,
+    missing_objects,
     multipart_uploads,
     schedules,
     start_and_stop,
@@ -45,6 +46,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         change_sets,
         schedules,
         multipart_uploads,
+        missing_objects,
         authorization,
     ):
         mend.apply()
