@@ -24,7 +24,7 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 assembly: $(READY) ## Synthesize the template and build the assets into runctl/_assembly
 	$(BIN)/python -m stacks.build_assembly
 
-demo: assembly ## Train, interrupt, resume, compare: the main job on the local target
+demo: assembly ## Train, interrupt, resume, compare: the main job on the local target (rights enforced, with IAM=1 and without)
 	$(BIN)/python -m tests.demo.run_demo
 
 test: assembly ## Everything that CI runs

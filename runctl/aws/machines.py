@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 _UNKNOWN_INSTANCE: Final = "InvalidInstanceID.NotFound"
 
+_UNAUTHORIZED: Final = "UnauthorizedOperation"
+
 _TYPES_IN_A_CALL: Final = 100
 """Limit of DescribeInstanceTypes (EC2 API Reference)."""
 
@@ -71,13 +73,19 @@ class Ec2Machines:
         )
 
     def terminate(self, instance_id: InstanceId) -> None:
-        """Ask EC2 to end an instance; one that is gone already is fine."""
+        """Ask EC2 to end an instance; one that is gone already is fine.
+
+        What is long gone has no tags left, so that a right which asks for our tag may not hold for it any more: a
+        refusal about an instance that EC2 does not know is one about an instance that is gone.
+        """
         with aws_errors():
             try:
                 self._client.terminate_instances(InstanceIds=[instance_id])
             except ClientError as error:
-                if code_of(error) != _UNKNOWN_INSTANCE:
-                    raise
+                code = code_of(error)
+                if code == _UNKNOWN_INSTANCE or (code == _UNAUTHORIZED and self.machine(instance_id) is None):
+                    return
+                raise
 
     def subnets(self, subnet_ids: Iterable[str]) -> tuple[Subnet, ...]:
         """Describe subnets, in the order given. Raises InvalidSpec that names one EC2 does not know."""

@@ -36,6 +36,13 @@ def test_up_without_a_port_takes_a_free_one(runctl: CommandLine) -> None:
     assert answer.data["started_at"] == "2025-11-24T16:00:00.000Z"
 
 
+def test_rights_are_enforced_by_any_up_so_that_the_flag_changes_nothing(runctl: CommandLine) -> None:
+    runctl("local", "up", "--enforce-iam")
+    runctl("local", "up")
+
+    assert runctl.cloud.calls == [("up", None, 0.0), ("up", None, 0.0)]
+
+
 def test_down_says_whether_it_was_up(runctl: CommandLine) -> None:
     assert runctl.json("local", "down").data == {"was_up": True}
 

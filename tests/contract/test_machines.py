@@ -91,6 +91,24 @@ def test_ending_a_machine_that_is_gone_is_fine(ec2: Any, machines: Ec2Machines) 
     machines.terminate(UNKNOWN)
 
 
+def test_a_refusal_to_end_what_ec2_does_not_know_is_an_end() -> None:
+    with stubbed("ec2", over_one_client) as (machines, ec2):
+        ec2.add_client_error("terminate_instances", "UnauthorizedOperation")
+        ec2.add_client_error("describe_instances", "InvalidInstanceID.NotFound")
+
+        machines.terminate(UNKNOWN)
+
+
+def test_a_refusal_to_end_a_machine_that_runs_is_a_missing_permission() -> None:
+    running = {"Reservations": [{"Instances": [{"InstanceId": UNKNOWN, "State": {"Name": "running"}}]}]}
+    with stubbed("ec2", over_one_client) as (machines, ec2):
+        ec2.add_client_error("terminate_instances", "UnauthorizedOperation")
+        ec2.add_response("describe_instances", running)
+
+        with pytest.raises(PermissionDenied):
+            machines.terminate(UNKNOWN)
+
+
 def test_machines_of_a_run_are_found_by_tag_ended_ones_too(ec2: Any, machines: Ec2Machines) -> None:
     ended, running = launch(ec2, 2, **{Tag.RUN.value: RUN_ID})
     launch(ec2, **{Tag.RUN.value: OTHER_RUN_ID})

@@ -24,6 +24,7 @@ _LOOK_S = 0.5
 @click.command(cls=Verb, epilog="\b\nExamples:\n  runctl local up\n  runctl local up --port 4566 --boot-delay 40s")
 @click.option("--port", type=click.IntRange(1, 65_535), metavar="PORT", help="Where it listens.  [default: a free one]")
 @click.option("--boot-delay", type=DURATION, metavar="DURATION", help="How long its machines boot.  [default: 0s]")
+@click.option("--enforce-iam", is_flag=True, expose_value=False, help="Nothing to choose: rights are always enforced.")
 @click.pass_obj
 def up(invocation: Invocation, port: int | None, boot_delay: timedelta | None) -> None:
     """Start it and deploy the stack; a second time changes nothing."""

@@ -16,7 +16,7 @@ from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType
 from hypercorn.config import Config
 
 from runctl.local.emulator import keeping
-from runctl.local.emulator.action_check import ActionCheck, Application, Receive, Scope, Send
+from runctl.local.emulator.callers import Application, Callers, Receive, Scope, Send
 from runctl.local.emulator.events import publisher
 from runctl.local.emulator.mends import apply_all
 from runctl.local.emulator.role_credentials import create_role_credentials
@@ -64,7 +64,7 @@ async def _serve(
     ready: Callable[[], None],
     is_wanted: Callable[[], bool],
 ) -> None:
-    checked = ActionCheck(front, ACCOUNT_ID)
+    checked = Callers(front, ACCOUNT_ID, REGION)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

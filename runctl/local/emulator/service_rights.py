@@ -1,4 +1,5 @@
 """Whether AWS's own services may do what a template has them do: by a role they take on, or by a resource's policy.
+And whether a caller may hand them a role.
 
 Sources: Step Functions Developer Guide, "Creating an IAM role for your state machine"; EventBridge User Guide, "Using
 resource-based policies for Amazon EventBridge"; EventBridge Scheduler User Guide, "Setting up the execution role";
@@ -21,6 +22,25 @@ def role_allows(role_arn: str, action: str, resource_arn: str) -> bool:
     policies = evaluator._gather_role_policies(role_name, account_id)
     arn = f"arn:aws:sts::{account_id}:assumed-role/{role_name}/service"
     return evaluator.evaluate(_context(arn, action, resource_arn), policies).decision == "Allow"
+
+
+def caller_may_pass(role_arn: str, service: str) -> bool:
+    """Whether whoever makes the request at hand may pass a role to a service.
+
+    IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+    """
+    evaluator, account_id = module("core.iam_evaluator"), module("core.responses").get_account_id()
+    caller = evaluator.caller_arn()
+    kind, _, name = caller.rsplit(":", 1)[-1].partition("/")
+    if kind == "assumed-role":
+        policies = evaluator._gather_role_policies(name.partition("/")[0], account_id)
+    elif kind == "user":
+        policies = evaluator._gather_user_policies(name, account_id)
+    else:  # the account's root
+        return True
+    context = _context(caller, "iam:PassRole", role_arn)
+    context.service_context["iam:passedtoservice"] = service
+    return bool(evaluator.evaluate(context, policies).decision == "Allow")
 
 
 def policy_allows(policy: Any, action: str, resource_arn: str, source_arn: str) -> bool:

@@ -13,6 +13,7 @@ from runctl.local.machines.launch import Launcher, Pool, Template
 from runctl.local.machines.machine import new_id
 from runctl.local.machines.pools import Pools
 from runctl.local.machines.replays import Replays
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.wire.errors import AwsError
 
 Json = dict[str, Any]
@@ -39,11 +40,13 @@ class Fleets:
         launcher: Launcher,
         pools: Pools,
         keeper: MachineKeeper,
+        rights: Rights,
         state_dir: Path,
     ) -> None:
         self._launcher = launcher
         self._pools = pools
         self._keeper = keeper
+        self._rights = rights
         self._replays = Replays(state_dir / "fleets")
 
     async def create(self, parameters: Json) -> Json:
@@ -54,6 +57,7 @@ class Fleets:
     async def _launch(self, request: FleetRequest, token: str) -> Json:
         fleet_id = f"fleet-{uuid4()}"
         templates = [await self._launcher.template(override.template) for override in request.overrides]
+        self._rights.check_fleet({template.template_id for template in templates}, request.fleet_tags)
         instances: list[Json] = []
         refusals: list[_Refusal] = []
         for option in (ON_DEMAND, SPOT):

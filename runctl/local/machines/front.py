@@ -27,6 +27,7 @@ from runctl.local.machines.operations import ASKED_OF_THE_EMULATOR, ec2_operatio
 from runctl.local.machines.pools import Pools
 from runctl.local.machines.quotas import TARGET as QUOTAS_TARGET
 from runctl.local.machines.quotas import QuotaCalls
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.ssm.agents import Agents
 from runctl.local.machines.ssm.api import SsmApi
 from runctl.local.machines.ssm.commands import CommandCalls
@@ -82,16 +83,17 @@ class Front:
         self._catalogue = Catalogue(region)
         self._upstream = Upstream(app, self._models, region=region, account_id=account_id)
         agents = Agents(self._keeper, region=region)
-        self._run_command = RunCommand(self._keeper, agents, events)
+        rights = self._rights = Rights(self._keeper, region, account_id)
+        self._run_command = RunCommand(self._keeper, agents, events, rights)
         self._interruptions = Interruptions(self._keeper, events)
         self._faults = FaultCalls(self._keeper, agents, self._interruptions, self._missing_capacity)
         self._metadata = MetadataService(self._keeper, create_role_credentials, region=region, account_id=account_id)
         self._quotas = QuotaCalls(region=region, account_id=account_id)
         instances = Instances(self._keeper, region=region, account_id=account_id)
-        launcher = Launcher(self._upstream, self._catalogue)
+        launcher = Launcher(self._upstream, self._catalogue, rights)
         pools = Pools(self._catalogue, self._missing_capacity)
         self._ec2_operations = ec2_operations(
-            fleets=Fleets(launcher=launcher, pools=pools, keeper=self._keeper, state_dir=state_dir),
+            fleets=Fleets(launcher=launcher, pools=pools, keeper=self._keeper, rights=rights, state_dir=state_dir),
             run_instances=RunInstances(
                 launcher=launcher,
                 pools=pools,
@@ -122,8 +124,8 @@ class Front:
             *(asyncio.to_thread(load_model, service, names, cache) for service, names in wanted.items())
         )
         self._models.update(zip(wanted, models, strict=True))
-        self._ec2 = Ec2Api(self._models["ec2"], self._ec2_operations)
-        self._ssm = SsmApi(self._models["ssm"], self._ssm_operations)
+        self._ec2 = Ec2Api(self._models["ec2"], self._ec2_operations, self._rights)
+        self._ssm = SsmApi(self._models["ssm"], self._ssm_operations, self._rights)
         await self._keeper.startup()
 
     async def shutdown(self) -> None:

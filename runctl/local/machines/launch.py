@@ -10,6 +10,7 @@ from typing import Any, cast
 from runctl.local.machines.catalogue import SPOT, Catalogue, Image
 from runctl.local.machines.clock import now
 from runctl.local.machines.machine import SPOT_FULFILLED, Machine, new_id
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.wire.errors import AwsError
 from runctl.local.machines.wire.upstream import Upstream
 
@@ -64,9 +65,10 @@ class Pool:
 class Launcher:
     """Resolves what a launch names (template, subnet, image, profile) and makes the machine's record."""
 
-    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
+    def __init__(self, upstream: Upstream, catalogue: Catalogue, rights: Rights) -> None:
         self._upstream = upstream
         self._catalogue = catalogue
+        self._rights = rights
         self._launched = 0
 
     async def template(self, specification: Json) -> Template:
@@ -149,7 +151,7 @@ class Launcher:
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
 
     async def machine(self, pool: Pool, *, tags: dict[str, str], client_token: str, reservation_id: str) -> Machine:
-        """Make the record of a new machine in a pool; nothing runs yet."""
+        """Make the record of a new machine in a pool; nothing runs yet. Refuses what the caller may not launch."""
         image = await self.image(pool)
         data = pool.template.data
         all_tags = {**_template_tags(data), **tags}
@@ -184,6 +186,9 @@ class Launcher:
             root_device_name=image.root_device_name,
             **profile,
         )
+        own_tags = {key: value for key, value in all_tags.items() if not key.startswith("aws:")}
+        template_id = pool.template.template_id
+        self._rights.check_launch(machine, template_id, own_tags, tags_volumes=_tags_volumes(data))
         if machine.shows_tags:
             _check_metadata_tags(all_tags)
         if pool.option == SPOT:
@@ -257,6 +262,10 @@ def _check_metadata_tags(tags: dict[str, str]) -> None:
                 f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), "
                 "and must not be a reserved name ('.', '..', '_index')",
             )
+
+
+def _tags_volumes(data: Json) -> bool:
+    return any(specification.get("ResourceType") == "volume" for specification in data.get("TagSpecifications", []))
 
 
 def _template_tags(data: Json) -> dict[str, str]:

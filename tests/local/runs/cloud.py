@@ -55,9 +55,14 @@ class Cloud:
 
     def runctl(self, *arguments: str, output: str = "json", folder: str = ".") -> Command:
         """Run the command line in the project, or in a folder of it, as a person would."""
+        return self.command_in(self.root / folder, *arguments, output=output)
+
+    @staticmethod
+    def command_in(folder: Path, *arguments: str, output: str = "json") -> Command:
+        """Run the command line in a folder."""
         done = subprocess.run(
             [sys.executable, "-m", "runctl_cli", "--output", output, *arguments],
-            cwd=self.root / folder,
+            cwd=folder,
             env={**os.environ, "PYTHONWARNINGS": "default"},
             capture_output=True,
             text=True,

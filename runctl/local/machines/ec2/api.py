@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.model import ServiceModel
 
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.wire import ec2_query
 from runctl.local.machines.wire.asgi import Response
 from runctl.local.machines.wire.errors import AwsError, unsupported
@@ -51,8 +52,9 @@ class Operation:
 class Ec2Api:
     """Answers EC2 requests."""
 
-    def __init__(self, model: ServiceModel, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, model: ServiceModel, operations: Mapping[str, Operation], rights: Rights) -> None:
         self._model = model
+        self._rights = rights
         self._operations = operations
 
     def owns(self, action: str) -> bool:
@@ -67,6 +69,7 @@ class Ec2Api:
             operation = self._operations[action]
             parameters = ec2_query.parse(self._model.operation_model(action), form)
             _refuse_unknown(action, parameters, operation.understood)
+            self._rights.check_ec2(action, parameters)
             if parameters.pop("DryRun", False):
                 raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
             result = await operation.handle(parameters)

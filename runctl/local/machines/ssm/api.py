@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.model import ServiceModel
 
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.ssm.parameters import is_public
 from runctl.local.machines.wire import aws_json
 from runctl.local.machines.wire.asgi import Response
@@ -36,8 +37,9 @@ _PARAMETER_READS: dict[str, Callable[[Json], bool]] = {
 class SsmApi:
     """Answers Systems Manager's requests."""
 
-    def __init__(self, model: ServiceModel, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, model: ServiceModel, operations: Mapping[str, Operation], rights: Rights) -> None:
         self._model = model
+        self._rights = rights
         self._operations = operations
 
     def owns(self, action: str, body: bytes) -> bool:
@@ -60,6 +62,7 @@ class SsmApi:
             unknown = parameters.keys() - operation.understood
             if unknown:
                 raise unsupported(f"The parameter {min(unknown)} of {action}")
+            self._rights.check_ssm(action, parameters)
             result = await operation.handle(parameters)
         except AwsError as error:
             _log.info("%s refused: %s", action, error)

@@ -15,6 +15,7 @@ from runctl.local.machines.clock import now, seconds_iso
 from runctl.local.machines.events import EventPublisher
 from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.machine import Machine
+from runctl.local.machines.rights import Rights
 from runctl.local.machines.ssm.agents import Agents
 from runctl.local.machines.wire.errors import AwsError, unsupported
 
@@ -85,10 +86,11 @@ class Command:
 class RunCommand:
     """Sends commands to machines and keeps what became of them, while the server runs."""
 
-    def __init__(self, keeper: MachineKeeper, agents: Agents, events: EventPublisher) -> None:
+    def __init__(self, keeper: MachineKeeper, agents: Agents, events: EventPublisher, rights: Rights) -> None:
         self._keeper = keeper
         self._agents = agents
         self._events = events
+        self._rights = rights
         self.commands: dict[str, Command] = {}
 
     def shutdown(self) -> None:
@@ -110,7 +112,12 @@ class RunCommand:
             execution_timeout_s=_check_document_parameters(given),
             requested_at=now(),
         )
+        named = [
+            machine for each in parameters.get("InstanceIds", []) if (machine := self._keeper.get(each)) is not None
+        ]
+        self._rights.check_command(DOCUMENT, named)
         machines = self._targets(parameters)
+        self._rights.check_command(DOCUMENT, [machine for machine in machines if machine not in named])
         for machine in machines:
             directory = self._keeper.sandbox(machine.instance_id).log / "ssm" / command.command_id
             command.invocations[machine.instance_id] = Invocation(machine.instance_id, directory)
