@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +15,10 @@ import runctl
 from runctl.errors import AssemblyDamaged, AssemblyMissing
 
 DEFAULT_DIRECTORY: Final = Path(runctl.__file__).parent / "_assembly"
+
+_READINGS: Final = 4
+_PAUSE_S: Final = 0.1
+"""Between two readings: longer than a build takes to put its files in their places."""
 
 _HINT: Final = "Run `make assembly` in a checkout, or install runctl again from its wheel."
 
@@ -36,13 +41,13 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that the template names by its key in the asset bucket."""
+    """A file that the template names by its key in the asset bucket; whole, for a build may replace it on the disk."""
 
     key: str
-    file: Path
+    content: bytes
     sha256: str
-    """Of `file`."""
-    requirements: Path | None = None
+    """Of the content."""
+    requirements: bytes | None = None
     """Lock file of the compiled dependencies in it, which another Python than Lambda's needs built for itself."""
 
 
@@ -79,7 +84,19 @@ class Assembly:
 
 
 def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
-    """Read and check an assembly. Raises `AssemblyMissing` and `AssemblyDamaged`."""
+    """Read and check an assembly. Raises `AssemblyMissing` and `AssemblyDamaged`.
+
+    A build replaces its files one after the other, within milliseconds: what does not fit is read once more.
+    """
+    for _ in range(_READINGS - 1):
+        try:
+            return _read_whole(directory)
+        except AssemblyDamaged:
+            time.sleep(_PAUSE_S)
+    return _read_whole(directory)
+
+
+def _read_whole(directory: Path) -> Assembly:
     try:
         manifest = _Manifest.model_validate_json((directory / "manifest.json").read_bytes())
     except FileNotFoundError as error:
@@ -91,10 +108,11 @@ def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
     _require_same("template.json", template_sha256, manifest.template_sha256)
     assets: list[Asset] = []
     for asset in manifest.assets:
-        sha256 = hashlib.sha256(_read(directory, asset.path)).hexdigest()
+        content = _read(directory, asset.path)
+        sha256 = hashlib.sha256(content).hexdigest()
         _require_same(asset.path, sha256, asset.sha256)
-        requirements = None if asset.requirements is None else directory / asset.requirements
-        assets.append(Asset(asset.key, directory / asset.path, sha256, requirements))
+        requirements = None if asset.requirements is None else _read(directory, asset.requirements)
+        assets.append(Asset(asset.key, content, sha256, requirements))
     return Assembly(template.decode(), template_sha256, tuple(assets))
 
 

@@ -83,16 +83,37 @@ def main() -> int:
         inputs = hash_of_inputs(REPOSITORY)
         if is_current(ASSEMBLY, inputs):
             return 0
-        assets = build_assets()
-        template = synthesize(assets.keys)
-        _replace(ASSEMBLY / "template.json", template)
-        _replace(ASSEMBLY / "manifest.json", manifest_of(template, assets))
-        _replace(ASSEMBLY / _INPUTS, inputs.encode())
-    _say(
-        f"built runctl/_assembly: template {len(template) / 1e3:.0f} kB, "
-        f"functions {assets.functions.megabytes:.1f} MB, agent {assets.agent.megabytes:.1f} MB"
-    )
+        with tempfile.TemporaryDirectory(dir=KEPT, prefix="next-") as folder:
+            built = Path(folder)
+            assets = build_assets(built / "assets")
+            template = synthesize(assets.keys)
+            (built / "template.json").write_bytes(template)
+            (built / "manifest.json").write_bytes(manifest_of(template, assets))
+            (built / _INPUTS).write_text(inputs, encoding="utf-8")
+            _say(
+                f"built runctl/_assembly: template {len(template) / 1e3:.0f} kB, "
+                f"functions {assets.functions.megabytes:.1f} MB, agent {assets.agent.megabytes:.1f} MB"
+            )
+            publish(built, ASSEMBLY)
     return 0
+
+
+def publish(built: Path, assembly: Path) -> None:
+    """Put a whole assembly in the place of another, so quickly that whoever reads it needs to look twice at most.
+
+    Archives and template first, then the manifest, then the note of what it was built of. What the manifest no longer
+    names is removed: a wheel carries whatever lies here.
+    """
+    files = sorted((path.relative_to(built) for path in built.rglob("*") if path.is_file()), key=_last_are_notes)
+    (assembly / "assets").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (built / file).replace(assembly / file)
+    for former in {path.relative_to(assembly) for path in (assembly / "assets").iterdir()} - set(files):
+        (assembly / former).unlink()
+
+
+def _last_are_notes(file: Path) -> tuple[int, str]:
+    return ("manifest.json", _INPUTS).index(file.name) + 1 if file.name in ("manifest.json", _INPUTS) else 0, str(file)
 
 
 def _say(text: str) -> None:
@@ -109,18 +130,13 @@ def is_current(assembly: Path, inputs: str) -> bool:
     return all((assembly / path).is_file() for path in ("template.json", *paths))
 
 
-def build_assets() -> Assets:
-    """Build the archives into `runctl/_assembly/assets`, and put the functions' lock file beside them."""
-    folder = ASSEMBLY / "assets"
-    folder.mkdir(parents=True, exist_ok=True)
+def build_assets(folder: Path) -> Assets:
+    """Build the archives into a folder, and put the functions' lock file beside them."""
+    folder.mkdir(parents=True)
     functions, agent, requirements = folder / "lambda.zip", folder / "agent.tar.gz", folder / "lambda-requirements.txt"
-    with _unfinished(functions) as path:
-        build_lambda_archive(path, REPOSITORY, LAMBDA_REQUIREMENTS, dependencies.LAMBDA, KEPT)
-    with _unfinished(agent) as path:
-        build_agent_archive(path)
-    _replace(requirements, LAMBDA_REQUIREMENTS.read_bytes())
-    for former in set(folder.glob("[!.]*")) - {functions, agent, requirements}:
-        former.unlink()  # a wheel carries whatever lies here
+    build_lambda_archive(functions, REPOSITORY, LAMBDA_REQUIREMENTS, dependencies.LAMBDA, KEPT)
+    build_agent_archive(agent)
+    requirements.write_bytes(LAMBDA_REQUIREMENTS.read_bytes())
     return Assets(Asset(functions, ".zip", requirements), Asset(agent, ".gz"))
 
 
@@ -154,23 +170,7 @@ def manifest_of(template: bytes, assets: Assets) -> bytes:
 
 
 def _relative(path: Path | None) -> str | None:
-    return None if path is None else path.relative_to(ASSEMBLY).as_posix()
-
-
-@contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """A path beside the target that becomes it at the end: nobody reads half an archive."""
-    path = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        yield path
-        path.replace(target)
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _replace(target: Path, content: bytes) -> None:
-    with _unfinished(target) as path:
-        path.write_bytes(content)
+    return None if path is None else f"assets/{path.name}"
 
 
 @contextmanager

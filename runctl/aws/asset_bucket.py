@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -70,17 +69,16 @@ class AssetBucket:
             )
         return is_missing
 
-    def upload(self, key: str, content: bytes | Path) -> bool:
+    def upload(self, key: str, content: bytes) -> bool:
         """Write an object unless the same is there; False when it was."""
-        body = content if isinstance(content, bytes) else content.read_bytes()
-        sha256 = hashlib.sha256(body).hexdigest()
+        sha256 = hashlib.sha256(content).hexdigest()
         with aws_errors():
             if self._sha256_of(key) == sha256:
                 return False
             self._client.put_object(
                 Bucket=self.name,
                 Key=key,
-                Body=body,
+                Body=content,
                 Metadata={"sha256": sha256},
                 ExpectedBucketOwner=self._account,
             )

@@ -186,7 +186,7 @@ class Deploying:
 
     def _upload(self, bucket: AssetBucket) -> str:
         """Upload archives and template; answer where the template lies."""
-        sent = [bucket.upload(asset.key, asset.file) for asset in self._assembly.assets]
+        sent = [bucket.upload(asset.key, asset.content) for asset in self._assembly.assets]
         if any(sent):
             self._say(f"Uploaded {sum(sent)} of {len(sent)} archives to {bucket.name}.")
         key = f"{self._assembly.template_sha256}.json"

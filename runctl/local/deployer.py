@@ -110,7 +110,7 @@ class Deployer:
     def _upload(self, assembly: Assembly) -> None:
         self._s3.create_bucket(Bucket=ASSET_BUCKET)
         for asset in assembly.assets:
-            self._s3.put_object(Bucket=ASSET_BUCKET, Key=asset.key, Body=asset.file.read_bytes())
+            self._s3.put_object(Bucket=ASSET_BUCKET, Key=asset.key, Body=asset.content)
         self._s3.put_object(Bucket=ASSET_BUCKET, Key=_TEMPLATE_KEY, Body=assembly.template_text.encode())
 
     def _change(self, operation: str, parameters: Mapping[str, str], *, keep: AbstractSet[str] = frozenset()) -> None:

@@ -17,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -63,25 +64,28 @@ def _fitting(asset: Asset, cache: Path, say: Callable[[str], None]) -> Asset:
         file.touch()  # the archives that are used are the ones to keep
     else:
         say("Installing what the functions need for this machine's Python, once.")
-        _build(file, asset.file, asset.requirements)
+        _build(file, asset.content, asset.requirements)
         _forget_old(cache)
-    return replace(asset, file=file, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    content = file.read_bytes()
+    return replace(asset, content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
-def _fingerprint(asset: Asset, requirements: Path) -> str:
+def _fingerprint(asset: Asset, requirements: bytes) -> str:
     digest = hashlib.sha256(f"{_LAYOUT} {sys.implementation.cache_tag} {sysconfig.get_platform()}\0".encode())
     digest.update(f"{asset.sha256}\0".encode())
-    digest.update(requirements.read_bytes())
+    digest.update(requirements)
     return digest.hexdigest()[:24]
 
 
-def _build(file: Path, deployed: Path, requirements: Path) -> None:
+def _build(file: Path, deployed: bytes, requirements: bytes) -> None:
     """Write the archive beside its place, then move it there: nobody reads half of one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".building-") as folder:
         installed, unfinished = Path(folder) / "installed", Path(folder) / "archive.zip"
-        _install(requirements, installed)
-        with zipfile.ZipFile(deployed) as source:
+        locked = Path(folder) / "requirements.txt"
+        locked.write_bytes(requirements)
+        _install(locked, installed)
+        with zipfile.ZipFile(BytesIO(deployed)) as source:
             own = [(name, source.read(name)) for name in source.namelist() if name.startswith(OWN_CODE)]
         _write(unfinished, [*own, *((name, path.read_bytes()) for name, path in _files(installed))])
         unfinished.replace(file)

@@ -7,6 +7,8 @@ import re
 import shutil
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 import runctl
 from runctl.assembly import load_assembly
+from runctl.errors import AssemblyDamaged
 from runctl.local.functions_archive import default_cache, for_this_machine
 from stacks import build_assembly
 from stacks.agent_archive import build_agent_archive
@@ -43,10 +46,10 @@ def deployed(assembly: Path) -> dict[str, bytes]:
 def local(assembly: Path) -> dict[str, bytes]:
     """Files of the archive for this machine's Python."""
     functions, _ = for_this_machine(load_assembly(assembly), default_cache(), print).assets
-    return contents(functions.file)
+    return contents(BytesIO(functions.content))
 
 
-def contents(path: Path) -> dict[str, bytes]:
+def contents(path: Path | BytesIO) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -169,6 +172,60 @@ def test_half_an_assembly_is_built_again(assembly: Path, tmp_path: Path) -> None
     assert whole
     assert not build_assembly.is_current(copy, inputs)
     assert not build_assembly.is_current(assembly, "another")
+
+
+def small_assembly(folder: Path, name: str) -> Path:
+    """An assembly of one archive, as it is built beside the one that is in use."""
+    built, archive = folder / name, name.encode() * 50_000
+    (built / "assets").mkdir(parents=True)
+    (built / "assets" / "a.zip").write_bytes(archive)
+    (built / "assets" / f"only-of-{name}").write_bytes(b"")
+    (built / "template.json").write_text(json.dumps({"Description": name}))
+    listed = {"key": name, "path": "assets/a.zip", "sha256": hashlib.sha256(archive).hexdigest()}
+    manifest = {
+        "version": 1,
+        "runctl_version": name,
+        "template_sha256": hashlib.sha256((built / "template.json").read_bytes()).hexdigest(),
+        "assets": [listed],
+    }
+    (built / "manifest.json").write_text(json.dumps(manifest))
+    (built / "inputs.sha256").write_text(name)
+    return built
+
+
+def test_a_command_beside_a_build_reads_one_assembly_whole(tmp_path: Path) -> None:
+    names = [f"build-{number}" for number in range(60)]
+    in_use = tmp_path / "in-use"
+    build_assembly.publish(small_assembly(tmp_path, "first"), in_use)
+    built = [small_assembly(tmp_path, name) for name in names]
+
+    def build_again_and_again() -> None:
+        for each in built:
+            build_assembly.publish(each, in_use)
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(build_again_and_again)
+        read = []
+        while not building.done():
+            read.append(load_assembly(in_use))
+        building.result()
+
+    assert len({assembly.template["Description"] for assembly in read}) > 10
+    for assembly in read:
+        (asset,) = assembly.assets
+        assert asset.key == assembly.template["Description"]
+        assert asset.content == asset.key.encode() * 50_000
+    assert [path.name for path in sorted((in_use / "assets").iterdir())] == ["a.zip", f"only-of-{names[-1]}"]
+
+
+def test_a_damaged_assembly_is_told(tmp_path: Path) -> None:
+    in_use = tmp_path / "in-use"
+    build_assembly.publish(small_assembly(tmp_path, "first"), in_use)
+    (in_use / "assets" / "a.zip").write_bytes(b"damaged")
+
+    with pytest.raises(AssemblyDamaged, match=r"assets/a\.zip"):
+        load_assembly(in_use)
 
 
 @pytest.mark.parametrize("changed", ["runctl/errors.py", "lambdas/new/handler.py", "requirements/lambda.txt"])

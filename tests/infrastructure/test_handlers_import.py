@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def code(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive for this machine's Python, unpacked."""
     folder = tmp_path_factory.mktemp("code")
     functions, _ = for_this_machine(load_assembly(assembly), default_cache(), print).assets
-    with zipfile.ZipFile(functions.file) as archive:
+    with zipfile.ZipFile(BytesIO(functions.content)) as archive:
         archive.extractall(folder)
     return folder
 
