@@ -188,6 +188,8 @@ def why_it_ended(
         return Why.CHECKPOINT_MISSING if lacks_checkpoint else Why.EXITED
     if leaving is not None:
         return leaving.why
+    if not ended.is_known:
+        return Why.DEAD_MAN  # worth another machine: nobody can say that it was the training's fault
     if ended.code == EX_TEMPFAIL or is_machine_ending:
         # Asked to save only, it left as well; or a request, or the machine's shutdown, and its exit crossed.
         if is_stopped:

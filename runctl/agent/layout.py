@@ -56,6 +56,20 @@ class AttemptFolder:
         return self.path / "claimed"
 
     @property
+    def job(self) -> Path:
+        """The hand-off as it was read, for a supervisor that is started again while the bucket cannot be reached."""
+        return self.path / "job.json"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held by the supervisor: there is never more than one."""
+        return self.path / "supervisor.lock"
+
+    def note(self, name: str) -> Path:
+        """What a part of the supervisor must know again when it is started again."""
+        return self.path / "notes" / f"{name}.json"
+
+    @property
     def ready(self) -> Path:
         """There once the supervisor has read its job and can report."""
         return self.path / "supervisor.json"
@@ -107,7 +121,7 @@ class AttemptFolder:
 
     @property
     def exit_code(self) -> Path:
-        """Written at every end of a training."""
+        """Written by the training's keeper at every end of a training."""
         return self.path / "training_exit_code.txt"
 
     @property

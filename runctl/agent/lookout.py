@@ -1,13 +1,15 @@
 """Gathers what the training may have to be told about (requests, notices, silence, time) and what it was told."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from signal import Signals
 
 from runctl.agent.clock import Clock
-from runctl.agent.ending import REPORT_S, Act, Alarm, Leaving, Order, Situation, Why, decide
+from runctl.agent.ending import REPORT_S, Act, Alarm, Leaving, Notice, Order, Situation, Why, decide
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
+from runctl.agent.note import Note
 from runctl.agent.notice import NoticeWatch
 from runctl.agent.request_files import Request, found
 from runctl.agent.run_log import Say
@@ -17,7 +19,11 @@ BEFORE_ANY_DEADLINE = float("inf")
 
 
 class Lookout:
-    """Used by the supervisor's own thread only."""
+    """Used by the supervisor's own thread only.
+
+    What the training was told stands in a note: a supervisor that was started again neither says it twice nor begins to
+    count the time to save anew.
+    """
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class Lookout:
         is_going_down: Callable[[], bool],
         clock: Clock,
         say: Say,
+        note: Note | None = None,
     ) -> None:
         self._job = job
         self._requests = requests
@@ -40,6 +47,17 @@ class Lookout:
         self._asked: frozenset[Alarm] = frozenset()
         self._deadline_at = BEFORE_ANY_DEADLINE
         self.leaving: Leaving | None = None
+        self._is_leaving_told = False
+        self._note = note
+        self._noted: dict[str, object] = {}
+        if note is not None and (noted := note.read()) is not None:
+            self._asked = frozenset(Alarm[name] for name in noted["asked"])
+            if noted["leaving"] is not None:
+                self.leaving = Leaving(Why(noted["leaving"]["why"]), noted["leaving"]["at"])
+            if noted["notice"] is not None:
+                notices.notice = Notice(**noted["notice"])
+            notices.rebalance = noted["rebalance"]
+            self._is_leaving_told = noted["is_leaving_told"]
 
     @property
     def is_stopped(self) -> bool:
@@ -61,9 +79,9 @@ class Lookout:
         """Whether the machine itself is being shut down, by whomever."""
         return self._is_going_down()
 
-    def training_began(self, max_runtime_s: float) -> None:
-        """From here on `max_runtime` is counted."""
-        self._deadline_at = self._clock.monotonic() + max_runtime_s
+    def training_began(self, at: float, max_runtime_s: float) -> None:
+        """From then on `max_runtime` is counted."""
+        self._deadline_at = at + max_runtime_s
 
     def look(self, *, hears_usr1: bool, longest_upload_s: float) -> Order:
         """Look around and decide."""
@@ -73,6 +91,7 @@ class Lookout:
             if Request.NOTICE in news:
                 self._notices.told()
             self._seen = requests
+        self._remember()
         return decide(
             Situation(
                 now=self._clock.monotonic(),
@@ -101,16 +120,29 @@ class Lookout:
             case Act.SAVE:
                 if order.alarm is not None:
                     self._asked |= {order.alarm}
+                    self._remember()
                 self._say("asking the training to save (SIGUSR1)")
                 training.send(Signals.SIGUSR1)
             case Act.LEAVE:
                 self._leave(order)
-                self._say(f"asking the training to save and leave (SIGTERM): {order.why}")
-                training.send(Signals.SIGTERM)
+                self._tell_to_leave(training)
             case Act.KILL:
                 self._leave(order)
                 self._say("ending the training (SIGKILL)")
                 training.kill()
+
+    def take_hold(self, training: Training, max_runtime_s: float) -> None:
+        """Go on where the supervisor before was: it may have died before it told what it had decided."""
+        self.training_began(training.begun_at, max_runtime_s)
+        if self.leaving is not None and not self._is_leaving_told:
+            self._tell_to_leave(training)
+
+    def _tell_to_leave(self, training: Training) -> None:
+        assert self.leaving is not None
+        self._say(f"asking the training to save and leave (SIGTERM): {self.leaving.why}")
+        training.send(Signals.SIGTERM)
+        self._is_leaving_told = True
+        self._remember()
 
     def time_to_save_s(self) -> float:
         """How long saving may take from now on."""
@@ -135,3 +167,17 @@ class Lookout:
     def _leave(self, order: Order) -> None:
         if self.leaving is None:
             self.leaving = Leaving(order.why or Why.STOP, self._clock.monotonic())
+            self._remember()
+
+    def _remember(self) -> None:
+        notice = self._notices.notice
+        seen: dict[str, object] = {
+            "asked": sorted(alarm.name for alarm in self._asked),
+            "leaving": None if self.leaving is None else asdict(self.leaving),
+            "notice": None if notice is None else asdict(notice),
+            "rebalance": self._notices.rebalance,
+            "is_leaving_told": self._is_leaving_told,
+        }
+        if self._note is not None and seen != self._noted:
+            self._noted = seen
+            self._note.write(seen)

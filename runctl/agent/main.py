@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runctl.agent.guard import guard
 from runctl.agent.layout import AttemptFolder, root
+from runctl.agent.power import MachinePower
 from runctl.agent.request_files import Request, leave
 from runctl.agent.start import StartFailedError, start
 
@@ -26,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
             leave(folder.requests, Request.STOP_NOW if parsed.now else Request.STOP)
         case "notice":
             leave(folder.requests, Request.NOTICE)
+        case "guard":
+            return guard([str(_program()), "supervise", parsed.run, str(parsed.attempt)], MachinePower(), _say)
         case _:
             from runctl.agent.wiring import supervise_attempt
 
@@ -41,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         "start": "start an attempt's supervisor; does nothing when there is one",
         "stop": "ask a training to save and leave",
         "notice": "ask the instance metadata for a notice at once",
+        "guard": "start an attempt's supervisor and start it again when it dies",
         "supervise": "be the supervisor of an attempt",
     }.items():
         command = commands.add_parser(name, help=text)
@@ -56,10 +61,13 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
+def _program() -> Path:
+    return Path(__file__).resolve().parents[3] / "bin" / "runctl-agent"
+
+
 def _start(folder: AttemptFolder, run_id: str, attempt: int) -> int:
-    program = Path(__file__).resolve().parents[3] / "bin" / "runctl-agent"
     try:
-        is_new = start(folder, run_id, attempt, program)
+        is_new = start(folder, run_id, attempt, _program())
     except StartFailedError as error:
         _say(str(error))
         return 1

@@ -1,5 +1,6 @@
 """The training's log on the machine, and what is read from its end."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -8,6 +9,9 @@ Say = Callable[[str], None]
 """Writes a line of the agent's own into the training's log."""
 
 PREFIX = "runctl: "
+UNSAID_BYTES = 64 * 1024
+"""What is kept of the agent's own lines while the disk refuses them."""
+
 LAST_LINES = 20
 LAST_CHARACTERS = 4_096
 MAX_LINE_BYTES = 256 * 1024 - 26
@@ -19,12 +23,22 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._unsaid = b""
+        self._lock = threading.Lock()
         path.touch()
 
     def say(self, text: str) -> None:
-        """Append lines of the agent's own."""
-        with self.path.open("ab") as file:
-            file.write("".join(f"{PREFIX}{line}\n" for line in text.splitlines()).encode("utf-8", "replace"))
+        """Append lines of the agent's own. What a full disk refuses is appended when the next is said: words must never
+        be the reason that a training ends."""
+        lines = "".join(f"{PREFIX}{line}\n" for line in text.splitlines()).encode("utf-8", "replace")
+        with self._lock:
+            self._unsaid = (self._unsaid + lines)[-UNSAID_BYTES:]
+            try:
+                with self.path.open("ab", buffering=0) as file:
+                    while self._unsaid:
+                        self._unsaid = self._unsaid[file.write(self._unsaid) or 0 :]
+            except OSError:
+                return
 
     def open(self) -> BinaryIO:
         """Open it for a process to write to."""

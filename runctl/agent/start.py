@@ -8,31 +8,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from runctl.agent.layout import AttemptFolder
+from runctl.agent.unit import unit_name, unit_text
 
 READY_LIMIT_S = 60.0
 """How long the supervisor may take to read its job. The command is short: a few seconds are usual."""
 
+CANNOT_START = 1
+"""Exit code of a supervisor whose job cannot be read: the start command tells, and it is not started again."""
+
+START_AGAIN = 70
+"""Exit code of a supervisor that failed (EX_SOFTWARE of sysexits.h)."""
+
 LOOK_S = 0.05
 TAIL_BYTES = 2_000
+UNITS = Path("/etc/systemd/system")
 _SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
-STOP_LIMIT_S = 330
-"""How long the supervisor may take to end at a shutdown: `runctl.model.timing.SAVE_LIMIT`, and the report after it."""
-
-_PROMISES = (
-    # At a shutdown the supervisor alone is told, and tells the training. Units stop in the reverse of the order in
-    # which they start (systemd.unit(5)): the network must be there for as long as something is saved, which takes
-    # longer than systemd's own 90 s. EC2 waits "a few minutes" (EC2 User Guide, "Terminate Amazon EC2 instances").
-    "KillMode=mixed",
-    "After=network.target",
-    f"TimeoutStopSec={STOP_LIMIT_S}",
-    # When the kernel kills the training for want of memory, the supervisor must live to tell.
-    "OOMPolicy=continue",
-    # A supervisor that was killed takes its training along and has told nobody: the end of the machine, which EC2
-    # tells, is faster than a missed heartbeat, and cheaper. One that cannot read its job exits with 1, which the
-    # start command tells.
-    "FailureAction=poweroff",
-    "SuccessExitStatus=1",
-)
 _PASSED_ON_PREFIXES = ("RUNCTL_", "AWS_", "UV_", "PIP_")
 _PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 
@@ -51,10 +41,10 @@ def start(folder: AttemptFolder, run_id: str, attempt: int, program: Path) -> bo
         os.close(os.open(folder.claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     except FileExistsError:
         return False
-    command = [str(program), "supervise", run_id, str(attempt)]
-    is_alive = _start_unit(command, f"runctl-{run_id}-{attempt}", folder.supervisor_log) or _start_session(
-        command, folder.supervisor_log
-    )
+    arguments = [run_id, str(attempt)]
+    is_alive = _start_unit([str(program), "supervise", *arguments], unit_name(run_id, attempt), folder.supervisor_log)
+    if is_alive is None:
+        is_alive = _start_session([str(program), "guard", *arguments], folder.supervisor_log)
     limit = time.monotonic() + READY_LIMIT_S
     while True:
         lives = is_alive()  # asked before the file is: one that wrote it may be gone already
@@ -68,28 +58,27 @@ def start(folder: AttemptFolder, run_id: str, attempt: int, program: Path) -> bo
 
 
 def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bool] | None:
-    """Run it as a unit of its own where systemd manages the machine: the SSM agent's restart ends all its children."""
-    if not _SYSTEMD_BOOTED.is_dir() or shutil.which("systemd-run") is None:
+    """Run it as a unit of its own where systemd manages the machine, which starts it again when it dies, and after a
+    restart of the machine: the SSM agent's own restart ends all its children."""
+    if not _SYSTEMD_BOOTED.is_dir() or shutil.which("systemctl") is None:
         return None
-    environment = [
-        f"--setenv={name}={value}"
+    environment = {
+        name: value
         for name, value in os.environ.items()
         if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    ]
-    properties = [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
-    properties += [f"--property={one}" for one in _PROMISES]
-    asked = subprocess.run(
-        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *environment, *properties, *command],
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if asked.returncode != 0:
+    }
+    try:
+        (UNITS / unit).write_text(unit_text(command, log, environment))
+    except OSError:
         return None
+    for words in (("daemon-reload",), ("enable", unit), ("start", unit)):
+        if subprocess.run(["systemctl", "--quiet", *words], check=False, stdin=subprocess.DEVNULL).returncode != 0:
+            return None
     return lambda: subprocess.run(["systemctl", "--quiet", "is-active", unit], check=False).returncode == 0
 
 
 def _start_session(command: Sequence[str], log: Path) -> Callable[[], bool]:
-    """Run it in a session of its own."""
+    """Run it in a session of its own, below a guard that starts it again when it dies."""
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True

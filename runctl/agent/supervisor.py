@@ -1,43 +1,41 @@
 """Supervises one attempt: prepares and starts the training, watches over it, saves what it made, reports its end."""
 
-import json
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from signal import Signals
-from typing import Any
 
-from runctl.agent import out_of_memory
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
-from runctl.agent.clock import Clock, file_stamp, iso
+from runctl.agent.clock import file_stamp, iso
+from runctl.agent.course import FAULTS_FORGIVEN, Course
 from runctl.agent.ending import Act, Order, Why, why_it_ended
-from runctl.agent.events import Bus, EventKind, EventSender, Identity
+from runctl.agent.events import EventKind, EventSender, Identity
 from runctl.agent.fence import LOOK_S as FENCE_LOOK_S
 from runctl.agent.fence import Fence, ReplacementWatch
-from runctl.agent.heartbeat import Heartbeat, Heartbeats
+from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
-from runctl.agent.log_shipper import LogShipper, Stream
+from runctl.agent.leftovers import end_leftovers
+from runctl.agent.log_shipper import LogShipper
 from runctl.agent.lookout import Lookout
-from runctl.agent.notice import POLL_S, Metadata, NoticeWatch
-from runctl.agent.object_store import ObjectStore
-from runctl.agent.power import Power
+from runctl.agent.note import Note
+from runctl.agent.notice import POLL_S, NoticeWatch
+from runctl.agent.output import save_output
 from runctl.agent.preparation import Prepared, prepare
 from runctl.agent.progress import Progress
 from runctl.agent.report import Ended, Reporter
-from runctl.agent.resume import Links
-from runctl.agent.run_log import LineReader, RunLog, open_log
-from runctl.agent.secrets import Secrets
+from runctl.agent.run_log import LineReader, open_log
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 from runctl.agent.telling import Telling
-from runctl.agent.training_process import Exit, Training, TrainingProcess
+from runctl.agent.training_process import Exit, Training
 from runctl.agent.worker import Worker
+from runctl.agent.world import World
 
 LOOK_S = 0.1
 CHECKPOINT_LOOK_S = 0.5
@@ -58,42 +56,21 @@ PROBLEM_CHARACTERS = 160
 NO_CHECKPOINT = "The training left no checkpoint: had its machine been taken away, all of it would have been lost."
 
 NOT_BEGUN = "Asked to end before the training began."
+REBOOTED = "The machine was restarted while the attempt was on it."
+UNKNOWN_END = "The process that kept the training was killed, and with it what is known of the training's end."
 
 
-@dataclass(frozen=True)
-class World:
-    """What the supervisor needs from outside; tests pass fakes."""
-
-    clock: Clock
-    wait: Callable[[float], object]
-    rest: Callable[[float], object]
-    """Waits for the machine's end, and no longer."""
-    is_going_down: Callable[[], bool]
-    """Whether the machine is being shut down."""
-    metadata: Metadata
-    store: ObjectStore
-    bus: Bus
-    heartbeats: Heartbeats
-    stream: Stream
-    links: Links
-    secrets: Secrets
-    power: Power
-    start: Callable[[Prepared, Path, RunLog], Training]
-    memory_kills: Callable[[], int | None]
-
-
-def start_process(prepared: Prepared, folder: Path, log: RunLog) -> Training:
-    """Start the training for real."""
-    return TrainingProcess(prepared.command, folder, prepared.environment, log)
-
-
-def count_memory_kills() -> int | None:
-    """Ask the kernel."""
-    return out_of_memory.kills()
+class StartAgainError(Exception):
+    """The agent failed in a way that may not happen again: its process ends, and is started again by whoever keeps it.
+    The training goes on meanwhile."""
 
 
 class Supervisor:
-    """One attempt on this machine, from its job to the machine's end."""
+    """One attempt on this machine, from its job to the machine's end.
+
+    It may be killed at any moment and started again: the training goes on meanwhile, and what is started again takes
+    hold of it.
+    """
 
     def __init__(self, job: Job, folder: AttemptFolder, tools: Path, world: World) -> None:
         clock = world.clock
@@ -103,13 +80,27 @@ class Supervisor:
         self._world = world
         self._log = open_log(folder.path, file_stamp(clock.now()))
         say = self._log.say
+        self._course_note = Note(folder.note("course"), say)
+        course = Course.read(self._course_note)
+        self._is_first = course is None
+        self._course = course or Course(world.boot_id())
+        self._course.keep(self._course_note)
         identity = Identity(job.run_id, job.attempt, job.instance_id, job.secret)
         self._events = EventSender(identity, world.bus, clock)
         log_key = f"{job.prefix}logs/{self._log.path.name}"
         self._shipper = LogShipper(self._log, folder.sent, world.stream, world.store, log_key, clock, world.wait)
         self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
         self._notices = NoticeWatch(world.metadata, clock, say)
-        self._lookout = Lookout(job, folder.requests, self._heartbeat, self._notices, world.is_going_down, clock, say)
+        self._lookout = Lookout(
+            job,
+            folder.requests,
+            self._heartbeat,
+            self._notices,
+            world.is_going_down,
+            clock,
+            say,
+            Note(folder.note("lookout"), say),
+        )
         progress = Progress(LineReader(folder.metrics), LineReader(self._log.path))
         self._telling = Telling(self._events, progress.read, self._is_urgent, clock, say)
         self._uploader = CheckpointUploader(
@@ -126,39 +117,67 @@ class Supervisor:
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
         self._tell_soon: Callable[[], None] = lambda: None
-        self._start_report: dict[str, Any] | None = None
         self._start_lock = threading.Lock()
         self._training: Training | None = None
-        self._is_output_saved = False
 
     def run(self) -> None:
-        """Run the attempt; returns when the machine was told to power off."""
+        """Run the attempt; returns when the machine was told to power off.
+
+        Raises StartAgainError when the agent failed and had better be started again.
+        """
         try:
-            try:
-                ended = self._attempt()
-            except Exception as error:  # noqa: BLE001 - the agent's one boundary: whatever happens, the controller is told
-                ended = self._fault(error)
-            self._tell(ended)
-            if not self._is_output_saved:
+            if self._course.power_off_at is None:
+                try:
+                    ended = self._attempt()
+                except Exception as error:
+                    # The agent's one boundary: whatever happens, the training is not the one to suffer, and the
+                    # controller is told.
+                    if self._is_forgiven(error):
+                        raise StartAgainError from error
+                    ended = self._fault(error)
+                self._tell(ended)
+            if not self._course.is_output_saved:
                 self._save_output()
-            self._world.rest(self._power_off_in(ended))
-        finally:
+            self._world.rest(self._left_until_power_off_s())
+        except StartAgainError:
+            raise
+        except BaseException:
             self._world.power.off()
+            raise
+        self._world.power.off()
 
     # -- the course of an attempt ------------------------------------------------------------------------------------
 
     def _attempt(self) -> Ended:
         with self._working():
-            begun_at = self._world.clock.monotonic()
-            prepared = self._prepare()
-            if isinstance(prepared, Ended):
-                return prepared
-            kills_before = self._world.memory_kills()
-            training = self._start(prepared, self._world.clock.monotonic() - begun_at)
-            if isinstance(training, Ended):
-                return training
-            ended = self._watch(training)
-            return self._judge(ended, kills_before, is_resumed=prepared.resumed is not None)
+            if self._course.boot_id != self._world.boot_id():
+                return self._rebooted()
+            training = self._training_now()
+            return training if isinstance(training, Ended) else self._judge(self._watch(training))
+
+    def _training_now(self) -> Training | Ended:
+        """Take hold of the training that runs, or start it."""
+        training = None if self._is_first else self._world.trainings.find(self._folder)
+        if training is not None:
+            self._log.say("the agent was started again; the training went on meanwhile")
+            self._training = training
+            self._lookout.take_hold(training, self._course.max_runtime_s)
+            self._tell_soon()
+            return training
+        if not self._is_first:
+            end_leftovers(self._folder)
+        begun_at = self._world.clock.monotonic()
+        prepared = self._prepare()
+        if isinstance(prepared, Ended):
+            return prepared
+        return self._start(prepared, self._world.clock.monotonic() - begun_at)
+
+    def _rebooted(self) -> Ended:
+        """The machine was restarted: what was uploaded counts, for what lies here may be cut off anywhere."""
+        self._log.say(REBOOTED)
+        self._course.is_output_saved = True
+        started = self._world.trainings.find(self._folder) is not None
+        return Ended(Why.DEAD_MAN, message=REBOOTED, started=started, last_lines=self._log.last_lines())
 
     @contextmanager
     def _working(self) -> Generator[None]:
@@ -211,16 +230,12 @@ class Supervisor:
             outcome.set_exception(error)
 
     def _start(self, prepared: Prepared, prepared_s: float) -> Training | Ended:
-        try:
-            training = self._world.start(prepared, self._folder.code, self._log)
-        except OSError as error:
-            message = f"{self._job.label} could not be started: {error}"
-            self._log.say(message)
-            return Ended(Why.SETUP_FAILED, message=message, started=False)
-        self._training = training
-        self._lookout.training_began(prepared.max_runtime_s)
         point = prepared.resumed.point if prepared.resumed is not None else None
-        self._start_report = {
+        course = self._course
+        course.memory_kills_before = self._world.memory_kills()
+        course.is_resumed = point is not None
+        course.max_runtime_s = prepared.max_runtime_s
+        course.start_report = {
             "started_at": iso(self._world.clock.now()),
             "resumed_from": point.manifest_key if point else None,
             "resumed_from_step": point.step if point else None,
@@ -228,6 +243,16 @@ class Supervisor:
             "log_stream": self._job.log_stream,
             "warnings": list(prepared.resumed.passed_over if prepared.resumed is not None else ()),
         }
+        course.keep(self._course_note)  # before the start: whoever takes hold of the training finds it
+        try:
+            training = self._world.trainings.start(prepared, self._folder, self._log)
+        except OSError as error:
+            course.start_report = None
+            message = f"{self._job.label} could not be started: {error}"
+            self._log.say(message)
+            return Ended(Why.SETUP_FAILED, message=message, started=False)
+        self._training = training
+        self._lookout.training_began(training.begun_at, prepared.max_runtime_s)
         self._tell_soon()
         return training
 
@@ -238,13 +263,12 @@ class Supervisor:
             while (ended := training.poll()) is None:
                 self._lookout.obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
                 self._world.wait(LOOK_S)
-            training.kill()  # what it left behind in its group
-            shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
-            self._log.say(f"the training ended with {shown}")
+            training.kill()  # what it left behind
+            self._show(ended)
             self._report_start()  # it may have been shorter than a look
             is_idle = uploads.stop(self._lookout.time_to_save_s())
         if self._lookout.is_stopped_now:
-            self._is_output_saved = True  # it is not wanted
+            self._course.is_output_saved = True  # it is not wanted
             return ended
         if not is_idle:
             self._log.say("a checkpoint was still being uploaded when the time for it was over")
@@ -254,6 +278,14 @@ class Supervisor:
         if self._notices.notice is None:  # else the report comes first
             self._save_output()
         return ended
+
+    def _show(self, ended: Exit) -> None:
+        if self._course.is_end_shown:
+            return
+        shown = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
+        self._log.say(f"the training ended with {shown}" if ended.is_known else UNKNOWN_END)
+        self._course.is_end_shown = True
+        self._course.keep(self._course_note)
 
     def _look(self, *, hears_usr1: bool) -> Order:
         for worker in self._workers:
@@ -269,13 +301,14 @@ class Supervisor:
 
     def _report_start(self) -> None:
         with self._start_lock:
-            if self._start_report is None:
+            if self._training is None or self._course.start_report is None:
                 return
             try:
-                self._events.send(EventKind.TRAINING_STARTED, self._start_report)
+                self._events.send(EventKind.TRAINING_STARTED, self._course.start_report)
             except OSError:
                 return  # again at the next step
-            self._start_report = None
+            self._course.start_report = None
+            self._course.keep(self._course_note)
 
     def _is_urgent(self) -> bool:
         """Whether the controller should hear of every checkpoint at once, for there may be no later."""
@@ -284,31 +317,12 @@ class Supervisor:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _save_output(self) -> None:
-        """Upload the output, and last of all the listing with the hashes, by which `runctl download` checks it."""
-        self._is_output_saved = True
-        files: list[dict[str, str | int]] = []
-        for path in sorted(self._folder.output.rglob("*")):
-            if not path.is_file():
-                continue
-            name = path.relative_to(self._folder.output).as_posix()
-            key = f"{self._job.prefix}output/{name}"
-            try:
-                stored = self._world.store.put_file(key, path)
-            except OSError as error:
-                self._log.say(f"output {name} could not be uploaded: {error}")
-                continue
-            files.append({"path": name, "key": key, "bytes": stored.bytes, "sha256": stored.sha256})
-        if not files:
-            return
-        try:
-            listing = json.dumps({"version": 1, "files": files}, indent=1)
-            self._world.store.put(f"{self._job.prefix}output.json", listing.encode())
-        except OSError as error:
-            self._log.say(f"the listing of the output could not be uploaded: {error}")
+        self._course.is_output_saved = True
+        save_output(self._folder.output, self._job.prefix, self._world.store, self._log.say)
 
-    def _judge(self, ended: Exit, kills_before: int | None, *, is_resumed: bool) -> Ended:
-        kills_after = self._world.memory_kills()
-        left_none = self._uploader.newest is None and not is_resumed
+    def _judge(self, ended: Exit) -> Ended:
+        kills_before, kills_after = self._course.memory_kills_before, self._world.memory_kills()
+        left_none = self._uploader.newest is None and not self._course.is_resumed
         why = why_it_ended(
             ended,
             leaving=self._lookout.leaving,
@@ -321,8 +335,18 @@ class Supervisor:
         warnings = (NO_CHECKPOINT,) if left_none and ended.code == 0 and why is Why.EXITED else ()
         for warning in warnings:
             self._log.say(warning)
-        message = self._lookout.explanation(why)
+        message = self._lookout.explanation(why) if ended.is_known else UNKNOWN_END
         return Ended(why, ended, message=message, last_lines=self._log.last_lines(), warnings=warnings)
+
+    def _is_forgiven(self, error: Exception) -> bool:
+        """Whether the agent is started again after a fault of its own, rather than the training be asked to save."""
+        training = self._training
+        if training is None or training.poll() is not None or self._course.faults >= FAULTS_FORGIVEN:
+            return False
+        self._course.faults += 1
+        self._course.keep(self._course_note)
+        self._log.say(f"the agent failed ({type(error).__name__}: {error}) and is started again; the training goes on")
+        return True
 
     def _fault(self, error: Exception) -> Ended:
         """The agent itself failed: let the training save, and say so."""
@@ -343,16 +367,28 @@ class Supervisor:
         return Ended(Why.DEAD_MAN, message=message, last_lines=self._log.last_lines())
 
     def _tell(self, ended: Ended) -> None:
-        if ended.exit is not None:
-            self._folder.exit_code.write_text(f"{ended.exit.shell_code}\n")
-            if ended.exit.code == 0 and ended.why is Why.EXITED:
-                self._folder.complete.write_text(f"{iso(self._world.clock.now())}\n")
+        if ended.exit is not None and ended.exit.code == 0 and ended.why is Why.EXITED:
+            self._mark_complete()
         if not self._shipper.flush():
             problem = f"The log is not complete: {self._shipper.failure[:PROBLEM_CHARACTERS]}"
             ended = replace(ended, message=f"{ended.message} {problem}".strip())
         key = f"{self._job.prefix}final.json"
         reporter = Reporter(self._events, self._world.store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
+        self._course.power_off_at = self._world.clock.monotonic() + self._power_off_in(ended)
+        self._course.keep(self._course_note)
+
+    def _mark_complete(self) -> None:
+        try:
+            self._folder.complete.write_text(f"{iso(self._world.clock.now())}\n")
+        except OSError as error:
+            self._log.say(f"{self._folder.complete.name} could not be written: {error}")
+
+    def _left_until_power_off_s(self) -> float:
+        at = self._course.power_off_at
+        if at is None or self._course.boot_id != self._world.boot_id():
+            return 0.0
+        return max(0.0, at - self._world.clock.monotonic())
 
     def _power_off_in(self, ended: Ended) -> float:
         """Seconds until the machine ends itself, if nobody else has by then."""

@@ -1,10 +1,12 @@
 """Puts the real world behind the two commands that talk with AWS."""
 
+import fcntl
 import json
 import os
 import signal
 import threading
 import time
+import traceback
 from pathlib import Path
 
 from runctl.agent.allocator import give_back_what_is_freed
@@ -13,12 +15,17 @@ from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, T
 from runctl.agent.clock import SystemClock
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
+from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder, MachineRecord, machine_record
+from runctl.agent.leftovers import mark
 from runctl.agent.object_store import S3ObjectStore
 from runctl.agent.power import MachinePower
 from runctl.agent.resume import HttpLinks
 from runctl.agent.run_log import Say
-from runctl.agent.supervisor import Supervisor, World, count_memory_kills, start_process
+from runctl.agent.start import CANNOT_START, START_AGAIN
+from runctl.agent.supervisor import StartAgainError, Supervisor
+from runctl.agent.training_process import KeptTrainings
+from runctl.agent.world import World, count_memory_kills
 
 RETRY_LIMIT_S = 240.0
 """How long the metadata may take to show the machine's tags after a launch."""
@@ -44,15 +51,22 @@ def announce_machine(machine_root: Path, say: Say) -> int:
 
 
 def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, attempt: int, say: Say) -> int:
-    """Be the supervisor; answers the exit code when the job cannot be read, else when the machine ends."""
+    """Be the supervisor, the first or one that takes over from one that died; answers the exit code.
+
+    `CANNOT_START` when the job cannot be read, `START_AGAIN` when the agent failed, else 0 when the machine ends.
+    """
     give_back_what_is_freed()
+    folder.create()
+    lock = os.open(folder.supervisor_lock, os.O_CREAT | os.O_RDWR, 0o600)  # let go by the process's end alone
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    mark(folder)
     record = MachineRecord.read(machine_record(machine_root))
     metadata = Imds()
     try:
-        job = _read_own_job(record, metadata.require("instance-id"), run_id, attempt)
+        job = _job(record, metadata, folder, run_id, attempt)
     except (OSError, JobError) as error:
         say(str(error))
-        return 1
+        return CANNOT_START
     going_down = threading.Event()
 
     def go_down(_number: int, _frame: object) -> None:
@@ -75,14 +89,31 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         links=HttpLinks(),
         secrets=SecretReader({service: aws.client(service) for service in _secret_services(job)}),
         power=MachinePower(),
-        start=start_process,
+        trainings=KeptTrainings(),
+        boot_id=boot_id,
         memory_kills=count_memory_kills,
     )
-    folder.create()
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")
-    supervisor.run()
+    try:
+        supervisor.run()
+    except StartAgainError as error:
+        say("".join(traceback.format_exception(error)))
+        return START_AGAIN
     return 0
+
+
+def _job(record: MachineRecord, metadata: Imds, folder: AttemptFolder, run_id: str, attempt: int) -> Job:
+    """Read the job: here, when a supervisor before us read it, for it may be another time when the bucket is out of
+    reach. Raises OSError or JobError."""
+    if folder.job.exists():
+        return read_job(folder.job.read_bytes())
+    text = _own_job(record, metadata.require("instance-id"), run_id, attempt)
+    new = folder.job.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text)
+    new.replace(folder.job)
+    return read_job(text)
 
 
 def _secret_services(job: Job) -> set[str]:
@@ -90,16 +121,17 @@ def _secret_services(job: Job) -> set[str]:
     return {place.partition(":")[0] for place in job.secrets.values()}
 
 
-def _read_own_job(record: MachineRecord, instance_id: str, run_id: str, attempt: int) -> Job:
+def _own_job(record: MachineRecord, instance_id: str, run_id: str, attempt: int) -> bytes:
     store = S3ObjectStore(Aws(record.region).client("s3"), record.bucket)
-    job = read_job(store.get(record.handoff_key(instance_id)))
+    text = store.get(record.handoff_key(instance_id))
+    job = read_job(text)
     if (job.run_id, job.attempt, job.instance_id) != (run_id, attempt, instance_id):
         raise JobError(f"the hand-off is for attempt {job.attempt} of {job.run_id} on {job.instance_id}")
-    return job
+    return text
 
 
 def _newest_token(record: MachineRecord, instance_id: str, run_id: str, attempt: int) -> str | None:
     try:
-        return _read_own_job(record, instance_id, run_id, attempt).task_token
+        return read_job(_own_job(record, instance_id, run_id, attempt)).task_token
     except JobError:
         return None

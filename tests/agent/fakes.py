@@ -201,6 +201,8 @@ class FakeTraining:
         self.signals: list[Signals] = []
         self.was_killed = False
         self.ended: Exit | None = None
+        self.begun_at = 1_000.0
+        self.boot_id = ""
 
     def poll(self) -> Exit | None:
         return self.ended

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runctl.agent import announce, ending, job, layout, report, start, supervisor
+from runctl.agent import announce, ending, job, layout, report, supervisor, unit
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
@@ -192,7 +192,7 @@ def test_names_and_limits_are_the_same_on_both_sides() -> None:
     assert timing.UPLOAD_RESERVE.total_seconds() == ending.UPLOAD_RESERVE_S
     assert timing.POWER_OFF_DELAY.total_seconds() == supervisor.POWER_OFF_DELAY_S
     assert timing.HEARTBEAT_TIMEOUT.total_seconds() > report.REPORT_LIMIT_S
-    assert timing.SAVE_LIMIT.total_seconds() < start.STOP_LIMIT_S
+    assert timing.SAVE_LIMIT.total_seconds() < unit.STOP_LIMIT_S
     assert (LAST_LINES, LAST_CHARACTERS) == (20, 4_096)
 
 

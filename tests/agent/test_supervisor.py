@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from runctl.agent.clock import SystemClock
+from runctl.agent.course import FAULTS_FORGIVEN
+from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.request_files import Request, leave
-from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S, Supervisor, World, start_process
+from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S, StartAgainError, Supervisor
+from runctl.agent.training_process import KeptTrainings
+from runctl.agent.world import World
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
 from runctl.model.job import LinkedFile, ResumePoint
 from runctl.model.output import OutputListing
@@ -81,6 +85,7 @@ class Attempt:
         self.rests: list[float] = []
         self.going_down = threading.Event()
         self.memory_kills = iter([0, 0])
+        self.boot_id = boot_id()
 
     def supervisor(self) -> Supervisor:
         world = World(
@@ -96,7 +101,8 @@ class Attempt:
             links=self.links,
             secrets=self.secrets,
             power=self.power,
-            start=start_process,
+            trainings=KeptTrainings(),
+            boot_id=lambda: self.boot_id,
             memory_kills=lambda: next(self.memory_kills),
         )
         return Supervisor(self.job, self.folder, self.folder.path / "tools", world)
@@ -104,7 +110,7 @@ class Attempt:
     def run(self) -> TrainingEnded:
         """Run it to its end, and check what holds at every end."""
         self.supervisor().run()
-        (event,) = self.bus.of("Training Ended")
+        event = self.bus.of("Training Ended")[-1]
         assert is_authentic(event, SECRET)
         assert self.store.document(f"{PREFIX}final.json") == event
         assert self.power.is_off
@@ -112,11 +118,21 @@ class Attempt:
 
     def when_training(self, action: Any) -> None:
         """Do something, from outside, once the training runs."""
+        self.when_said("training", action)
 
+    def when_said(self, word: str, action: Any) -> None:
+        """Do something, from outside, once a word stands in the log."""
+        self._when(lambda: any(word in log.read_text() for log in self.folder.path.glob("training-*.log")), action)
+
+    def when_uploaded(self, name: str, action: Any) -> None:
+        """Do something, from outside, once a checkpoint is uploaded and told."""
+        self._when(lambda: any(event["data"]["name"] == name for event in self.bus.of("Checkpoint Saved")), action)
+
+    def _when(self, claim: Callable[[], bool], action: Any) -> None:
         def wait() -> None:
             limit = time.monotonic() + 10
             while time.monotonic() < limit:
-                if any("training" in log.read_text() for log in self.folder.path.glob("training-*.log")):
+                if claim():
                     action()
                     return
                 time.sleep(0.02)
@@ -153,7 +169,7 @@ def test_success_leaves_checkpoint_output_log_markers_and_one_report(tmp_path: P
     assert attempt.folder.exit_code.read_text() == "0\n"
     assert attempt.folder.complete.exists()
     assert attempt.heartbeats.sent >= 1
-    assert attempt.rests == [POWER_OFF_GRACE_S]
+    assert attempt.rests == [pytest.approx(POWER_OFF_GRACE_S, abs=5)]
 
 
 def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> None:
@@ -398,19 +414,115 @@ def test_log_that_does_not_get_through_is_told(tmp_path: Path) -> None:
     assert "log is not complete" in ended.message
 
 
-def test_fault_of_the_agent_is_reported_and_the_training_may_save(tmp_path: Path) -> None:
-    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
-
+def _let_the_agent_fail(attempt: Attempt) -> None:
     def fault(path: str) -> str | None:
         raise ValueError("a fault of ours")
 
     attempt.when_training(lambda: setattr(attempt.metadata, "get", fault))
 
+
+def test_agent_that_failed_is_started_again_and_takes_hold_of_the_training(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import time; print('training', flush=True); time.sleep(1.5); print('step 1/1')")
+    working = attempt.metadata.get
+    _let_the_agent_fail(attempt)
+
+    with pytest.raises(StartAgainError):
+        attempt.supervisor().run()
+    is_on_after_the_fault = not attempt.power.is_off
+    attempt.metadata.get = working  # type: ignore[method-assign]
+    ended = attempt.run()
+
+    assert is_on_after_the_fault
+    assert (ended.why, ended.exit_code) == ("exited", 0)
+    assert [line for line in attempt.stream.lines if not line.startswith("runctl: ")] == ["training", "step 1/1"]
+    assert "a fault of ours" in attempt.log
+    assert len(attempt.bus.of("Training Started")) == 1
+    assert len(list(attempt.folder.path.glob("training-*.log"))) == 1
+
+
+def test_agent_that_fails_again_and_again_lets_the_training_save_and_reports(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    _let_the_agent_fail(attempt)
+
+    for _ in range(FAULTS_FORGIVEN):
+        with pytest.raises(StartAgainError):
+            attempt.supervisor().run()
     ended = attempt.run()
 
     assert ended.why == "dead_man"
     assert "a fault of ours" in ended.message
     assert f"{PREFIX}checkpoints/step-9.pt/manifest.json" in attempt.store.objects
+
+
+def test_reboot_of_the_machine_ends_the_attempt_with_what_was_uploaded(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, SAVES_AND_LEAVES)
+    _let_the_agent_fail(attempt)
+    with pytest.raises(StartAgainError):
+        attempt.supervisor().run()
+    (attempt.folder.checkpoints / "step-1.pt").write_text("cut off")
+    attempt.boot_id = "another boot"
+
+    ended = attempt.run()
+    KeptTrainings().find(attempt.folder).kill()  # type: ignore[union-attr]
+
+    assert (ended.why, ended.exit_code, ended.started) == ("dead_man", None, True)
+    assert "restarted" in ended.message
+    assert not any("step-1.pt" in key for key in attempt.store.objects)
+    assert attempt.rests == [0.0]
+
+
+def test_reboot_while_the_machine_waited_for_its_end_ends_it_at_once(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT)
+    attempt.run()
+    attempt.boot_id = "another boot"
+
+    attempt.run()
+
+    assert attempt.rests[1:] == [0.0]
+
+
+def test_stop_that_was_told_before_the_agent_was_killed_is_not_told_again(tmp_path: Path) -> None:
+    slow_to_leave = SAVES_AND_LEAVES.replace(
+        "def leave(*_):\n", "def leave(*_):\n    print('leaving')\n    time.sleep(1.5)\n"
+    )
+    attempt = Attempt(tmp_path, slow_to_leave)
+    working = attempt.metadata.get
+    attempt.when_training(lambda: attempt.ask(Request.STOP))
+    attempt.when_said("leaving", lambda: setattr(attempt.metadata, "get", None))
+    with pytest.raises(StartAgainError):
+        attempt.supervisor().run()
+    attempt.metadata.get = working  # type: ignore[method-assign]
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("stop", 75)
+    assert attempt.log.count("(SIGTERM)") == 1
+
+
+def test_checkpoint_that_was_uploaded_before_the_agent_was_killed_is_not_uploaded_again(tmp_path: Path) -> None:
+    text = CHECKPOINT + "print('training', flush=True); import time; time.sleep(2.5)"
+    attempt = Attempt(tmp_path, text, verify_checkpoints=True)
+    working = attempt.metadata.get
+    attempt.when_uploaded("step-5.pt", lambda: setattr(attempt.metadata, "get", None))
+    with pytest.raises(StartAgainError):
+        attempt.supervisor().run()
+    attempt.metadata.get = working  # type: ignore[method-assign]
+
+    ended = attempt.run()
+
+    assert ended.why == "exited"
+    assert [key for key in attempt.store.written if key.endswith("manifest.json")] == [
+        f"{PREFIX}checkpoints/step-5.pt/manifest.json"
+    ]
+
+
+def test_keeper_that_was_killed_leaves_an_end_that_nobody_knows(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code, ended.signal) == ("dead_man", None, None)
+    assert "kept the training was killed" in ended.message
 
 
 @pytest.mark.parametrize(

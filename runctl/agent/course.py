@@ -1,0 +1,38 @@
+"""How far an attempt has come: what a supervisor that was started again must know of the ones before."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runctl.agent.note import Note
+
+FAULTS_FORGIVEN = 3
+"""How often a fault of the agent itself is answered by starting it again, before the training is asked to save."""
+
+
+@dataclass
+class Course:
+    """Changed by the supervisor, which notes it after each change."""
+
+    boot_id: str
+    memory_kills_before: int | None = None
+    """The kernel's count when the training began."""
+    max_runtime_s: float = 0.0
+    """How long the training may take."""
+    is_resumed: bool = False
+    start_report: dict[str, Any] | None = None
+    """What the controller was not told yet of the training's start."""
+    faults: int = 0
+    is_end_shown: bool = False
+    is_output_saved: bool = False
+    power_off_at: float | None = None
+    """Set when the end was told; nothing is left to do then but to wait. Seconds of the monotonic clock."""
+
+    @classmethod
+    def read(cls, note: Note) -> "Course | None":
+        """Read what the supervisor before noted; None for the first one."""
+        noted = note.read()
+        return None if noted is None else cls(**noted)
+
+    def keep(self, note: Note) -> None:
+        """Note it."""
+        note.write(asdict(self))

@@ -1,0 +1,44 @@
+"""What the supervisor needs from outside; tests pass fakes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runctl.agent import out_of_memory
+from runctl.agent.clock import Clock
+from runctl.agent.events import Bus
+from runctl.agent.heartbeat import Heartbeats
+from runctl.agent.log_shipper import Stream
+from runctl.agent.notice import Metadata
+from runctl.agent.object_store import ObjectStore
+from runctl.agent.power import Power
+from runctl.agent.resume import Links
+from runctl.agent.secrets import Secrets
+from runctl.agent.training_process import Trainings
+
+
+@dataclass(frozen=True)
+class World:
+    """What the supervisor needs from outside; tests pass fakes."""
+
+    clock: Clock
+    wait: Callable[[float], object]
+    rest: Callable[[float], object]
+    """Waits for the machine's end, and no longer."""
+    is_going_down: Callable[[], bool]
+    """Whether the machine is being shut down."""
+    metadata: Metadata
+    store: ObjectStore
+    bus: Bus
+    heartbeats: Heartbeats
+    stream: Stream
+    links: Links
+    secrets: Secrets
+    power: Power
+    trainings: Trainings
+    boot_id: Callable[[], str]
+    memory_kills: Callable[[], int | None]
+
+
+def count_memory_kills() -> int | None:
+    """Ask the kernel."""
+    return out_of_memory.kills()
