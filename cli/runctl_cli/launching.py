@@ -11,6 +11,7 @@ from runctl_cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from runctl.client.estimate import Estimate
     from runctl.client.preparing import PreparedProject
@@ -21,6 +22,8 @@ def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estim
     """Say what the run may cost; ask above `[confirm] above_usd`, or when no price is known. Raises Declined."""
     from runctl_cli.values import duration_text, usd_text
 
+    for line in estimate_lines(estimate):
+        invocation.say(line)
     total, hourly = estimate.total_usd, estimate.usd_per_hour
     types = " or ".join(request.instance_types)
     price = "at a price that is not known" if hourly is None else f"at most {usd_text(hourly)} an hour"
@@ -40,6 +43,37 @@ def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estim
         )
     if not click.confirm(f"Launch it although {why}?", err=True):
         raise Declined("Nothing was launched.", hint="Lower --max-runtime or --max-cost, or choose another type.")
+
+
+def estimate_lines(estimate: "Estimate") -> list[str]:
+    """The pools in the order in which they are tried, and what each would cost."""
+    from runctl_cli.tables import table_lines
+    from runctl_cli.values import duration_text, usd_text
+
+    def money(amount: "Decimal | None") -> str:
+        return "" if amount is None else usd_text(amount)
+
+    head = ("TYPE", "ZONE", "OPTION", "$/H", f"IN {duration_text(estimate.runtime).upper()}", "SAVED")
+    rows = [
+        (
+            row.pool.instance_type,
+            row.pool.availability_zone or "any",
+            row.pool.purchase_option.value,
+            money(row.usd_per_hour),
+            money(row.total_usd),
+            money(row.saved_usd) if row.saved_usd else "",
+        )
+        for row in estimate.table
+    ]
+    lines = table_lines(head, rows)
+    if estimate.rests_on_bundled:
+        lines.append(BUNDLED_NOTE)
+    return lines
+
+
+BUNDLED_NOTE = (
+    "Note: AWS did not tell every on-demand price; those come from the table of this version of runctl and may be old."
+)
 
 
 def sending(

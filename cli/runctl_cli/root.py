@@ -154,6 +154,7 @@ VERBS: Mapping[str, VerbEntry] = {
         "runctl_cli.commands.doctor:doctor", "Check what runs need of the account, and say how to mend it."
     ),
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
+    "estimate": VerbEntry("runctl_cli.commands.estimate:estimate", "Say what a run may cost, and launch nothing."),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),

@@ -35,7 +35,7 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
         answer_detached(invocation, run, client.document(run), lambda: click.echo(run.run_id))
         return
     error = error_of_end(ended)
-    attempts = client.attempts(ended.run_id)
+    attempts = client.priced(client.attempts(ended.run_id))
     invocation.answer(
         client.document(ended),
         lambda: print_run(invocation, ended, attempts),

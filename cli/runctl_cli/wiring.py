@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+    from decimal import Decimal
+
     from runctl.aws.change_sets import Stack, StackEvent
     from runctl.aws.identity import Identity
     from runctl.client.checks import Finding
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from runctl.client.deploying import Choices, DeploymentPlan, Site
     from runctl.client.destroying import Inventory, Remains
     from runctl.client.downloading import Download, FetchedFile
+    from runctl.client.estimate import Estimate
     from runctl.client.following import LogEntry
     from runctl.client.place import Place
     from runctl.client.resuming import ResumePlan
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
     from runctl.model.ids import AttemptNumber, RunId
-    from runctl.model.run import CodeRef, ResumedFrom, Run
+    from runctl.model.run import CodeRef, PurchaseOption, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
     from runctl_cli.settings import Configuration
@@ -59,6 +63,22 @@ class ClientPort(Protocol):
 
     def runs(self, limit: int = ...) -> "tuple[Run, ...]":
         """The project's newest runs, newest first."""
+        ...
+
+    def estimate(
+        self,
+        instance_types: "Sequence[str]",
+        option: "PurchaseOption",
+        *,
+        runtime: "timedelta",
+        limit_usd: "Decimal | None" = None,
+        disk_gib: int | None = None,
+    ) -> "Estimate":
+        """Tell what a run may cost on each pool of these types."""
+        ...
+
+    def priced(self, attempts: "Sequence[Attempt]") -> "tuple[Attempt, ...]":
+        """The attempts with the prices in force since their launch."""
         ...
 
     def attempts(self, run_id: "RunId") -> "tuple[Attempt, ...]":

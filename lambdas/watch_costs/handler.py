@@ -18,6 +18,12 @@ deployment = cache(Deployment.from_environment)
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Put what all open runs cost as metrics."""
     deployed = deployment()
-    answer = watch_costs(runs=deployed.runs, prices=deployed.prices, metrics=deployed.metrics, now=deployed.now)
+    answer = watch_costs(
+        runs=deployed.runs,
+        machines=deployed.machines,
+        prices=deployed.prices,
+        metrics=deployed.metrics,
+        now=deployed.now,
+    )
     logger.info("costs watched", extra={"answer": answer})
     return answer

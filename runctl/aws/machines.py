@@ -27,6 +27,9 @@ _UNAUTHORIZED: Final = "UnauthorizedOperation"
 _TYPES_IN_A_CALL: Final = 100
 """Limit of DescribeInstanceTypes (EC2 API Reference)."""
 
+_VALUES_OF_A_FILTER: Final = 200
+"""Limit of a filter's values (EC2 API Reference, "Filter")."""
+
 _NOT_ENDED: Final = tuple(state.value for state in MachineState if not state.is_final)
 
 
@@ -71,6 +74,17 @@ class Ec2Machines:
                 {"Name": "instance-state-name", "Values": list(_NOT_ENDED)},
             ]
         )
+
+    def views(self, instance_ids: Iterable[InstanceId]) -> dict[InstanceId, MachineView]:
+        """Describe many instances; those that EC2 does not know are left out, as a filter does."""
+        wanted = list(dict.fromkeys(instance_ids))
+        found: dict[InstanceId, MachineView] = {}
+        for start in range(0, len(wanted), _VALUES_OF_A_FILTER):
+            chunk = wanted[start : start + _VALUES_OF_A_FILTER]
+            found.update(
+                (view.instance_id, view) for view in self._described([{"Name": "instance-id", "Values": chunk}])
+            )
+        return found
 
     def terminate(self, instance_id: InstanceId) -> None:
         """Ask EC2 to end an instance; one that is gone already is fine.

@@ -1,6 +1,8 @@
 """EC2's answers as values of ours."""
 
-from typing import TYPE_CHECKING
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from runctl.model.ids import InstanceId
 from runctl.model.machine import Accelerator, FleetAnswer, LaunchedMachine, MachineState, MachineType, MachineView
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
         InstanceTypeInfoTypeDef,
     )
 
+_TRANSITION_TIME: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
+
 
 def machine_view(instance: "InstanceTypeDef") -> MachineView:
     """Read an instance of DescribeInstances."""
@@ -28,8 +32,15 @@ def machine_view(instance: "InstanceTypeDef") -> MachineView:
         availability_zone=instance.get("Placement", {}).get("AvailabilityZone", ""),
         purchase_option=_purchase_option(instance.get("InstanceLifecycle")),
         launched_at=instance.get("LaunchTime"),
+        changed_at=_changed_at(instance.get("StateTransitionReason", "")),
         tags={tag.get("Key", ""): tag.get("Value", "") for tag in instance.get("Tags", [])},
     )
+
+
+def _changed_at(reason: str) -> datetime | None:
+    """Read the time that EC2 writes into a transition's reason: `User initiated (2026-01-31 09:30:00 GMT)`."""
+    found = _TRANSITION_TIME.search(reason)
+    return None if found is None else datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
 
 
 def machine_type_view(described: "InstanceTypeInfoTypeDef") -> MachineType:

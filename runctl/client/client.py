@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,7 @@ from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
+from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.place import Place
 from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
@@ -34,7 +36,7 @@ from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
-from runctl.model.run import CodeRef, ResumedFrom, Run, RunRequest
+from runctl.model.run import CodeRef, PurchaseOption, ResumedFrom, Run, RunRequest
 from runctl.model.run import RunSpec as StoredSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
@@ -93,21 +95,40 @@ class Client:
 
     def _estimated(self, spec: RunRequest) -> Estimate:
         """Check the instance types and estimate the cost."""
-        types = self._machine_types(spec.instance_types)
+        return self.estimate(
+            spec.instance_types,
+            spec.purchase_option,
+            runtime=timedelta(seconds=spec.max_runtime_s),
+            limit_usd=spec.max_cost_usd,
+            disk_gib=spec.disk_gib,
+        )
+
+    def estimate(
+        self,
+        instance_types: Sequence[str],
+        option: PurchaseOption,
+        *,
+        runtime: timedelta,
+        limit_usd: Decimal | None = None,
+        disk_gib: int | None = None,
+    ) -> Estimate:
+        """Tell what a run may cost on each pool of these types; makes nothing. Raises InvalidSpec for an unknown
+        type."""
+        types = self._machine_types(instance_types)
         architectures = sorted({machine_type.architecture for machine_type in types})
         if len(architectures) > 1:
             raise InvalidSpec(
-                f"The instance types {', '.join(spec.instance_types)} have different processors: "
+                f"The instance types {', '.join(instance_types)} have different processors: "
                 f"{' and '.join(architectures)}.",
                 hint="Name types of one architecture: an environment made for one does not run on the other.",
             )
         return estimate(
             self._deployment.prices,
-            instance_types=spec.instance_types,
-            option=spec.purchase_option,
-            runtime=timedelta(seconds=spec.max_runtime_s),
-            limit_usd=spec.max_cost_usd,
-            disk_gib=spec.disk_gib,
+            instance_types=instance_types,
+            option=option,
+            runtime=runtime,
+            limit_usd=limit_usd,
+            disk_gib=disk_gib,
         )
 
     def _machine_types(self, names: Sequence[str]) -> tuple[MachineType, ...]:
@@ -308,13 +329,17 @@ class Client:
         """The run's attempts, first to last."""
         return self._deployment.runs.attempts(run_id)
 
+    def priced(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+        """The attempts, those of spot machines that are not settled with the prices in force since their launch."""
+        return with_live_prices(attempts, self._deployment.prices, self._now())
+
     def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
         """What happened to the run, in order."""
         return self._deployment.runs.events(run_id)
 
     def document(self, run: Run) -> dict[str, Any]:
         """The run as JSON output shows it."""
-        return run_document(run, self.attempts(run.run_id), self.place, self._now())
+        return run_document(run, self.priced(self.attempts(run.run_id)), self.place, self._now())
 
     def wait(self, run_id: RunId, on_change: Callable[[Run], None] = lambda _run: None) -> Run:
         """Look at the run until it has ended; `on_change` sees it first and whenever it changed.

@@ -8,6 +8,7 @@ from runctl.aws.bucket import CodeArchives
 from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
 from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
+from runctl.aws.price_list import PriceList, price_list_config
 from runctl.aws.prices import Ec2Prices
 from runctl.aws.results import Results
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
@@ -15,6 +16,7 @@ from runctl.aws.stop_function import StopFunction
 from runctl.aws.training_log import TrainingLog
 from runctl.client.clients import Clients, find_clients
 from runctl.client.place import Place
+from runctl.store.prices import PriceTable
 from runctl.store.runs import RunsTable
 
 _AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
@@ -80,7 +82,10 @@ class AwsDeployment:
     @property
     def prices(self) -> Ec2Prices:
         """What machines cost."""
-        return Ec2Prices(self._clients.get("ec2", EC2_CONFIG), self._place.region)
+        region = self._place.region
+        listed = PriceList(self._clients.get("pricing", price_list_config(region)), region)
+        kept = PriceTable(self._outputs.runs_table, self._clients.get("dynamodb"))
+        return Ec2Prices(self._clients.get("ec2", EC2_CONFIG), region, listed, kept)
 
     @property
     def logs(self) -> TrainingLog:

@@ -3,8 +3,8 @@
 Every method raises errors of `runctl.errors` only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,8 @@ from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import RunId
 from runctl.model.machine import MachineType
-from runctl.model.run import CodeRef, PurchaseOption, Run
+from runctl.model.price import Price, PriceStep
+from runctl.model.run import CodeRef, Run
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
 
@@ -88,8 +89,18 @@ class MachineTypes(Protocol):
 class Prices(Protocol):
     """What machines cost."""
 
-    def highest_usd_per_hour(self, instance_type: str, option: PurchaseOption) -> Decimal | None:
-        """Price of an hour now in the dearest Availability Zone that has the type; None when it is not known."""
+    def on_demand(self, instance_type: str) -> Price | None:
+        """On-demand price of an hour, the same in every zone; None when it is not known."""
+        ...
+
+    def spot_by_zone(self, instance_type: str) -> Mapping[str, Price]:
+        """Spot prices of an hour now in each Availability Zone that has the type."""
+        ...
+
+    def spot_steps(
+        self, instance_types: Iterable[str], since: datetime
+    ) -> Mapping[tuple[str, str], tuple[PriceStep, ...]]:
+        """How spot prices moved since a moment, by type and Availability Zone, the price in force then included."""
         ...
 
 

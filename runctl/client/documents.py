@@ -73,6 +73,9 @@ def cost_document(run: Run, attempts: Sequence[Attempt], now: datetime) -> dict[
         "accrued_usd": _money(cost.accrued_usd),
         "on_demand_usd": _money(cost.on_demand_usd),
         "saved_usd": _money(cost.saved_usd),
+        "recomputed_usd": _money(cost.recomputed_usd),
+        "is_settled": cost.is_settled,
+        "rests_on_bundled_prices": cost.rests_on_bundled,
     }
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import Any, Final
 
 from runctl.client.deployment import Prices
+from runctl.model.price import Price, PriceSource
 from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption
-from runctl.policy.cost import DISK_USD_PER_GIB_HOUR, PUBLIC_ADDRESS_USD_PER_HOUR
+from runctl.policy.meter import beside_usd_per_hour
 
 _SECONDS_PER_HOUR: Final = Decimal(3_600)
 _HOUR_FRACTION: Final = Decimal("0.000001")
@@ -16,18 +17,34 @@ _CENT_OF_A_CENT: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
-class PricedType:
-    """An instance type and what an hour of it costs at most, in any Availability Zone; None when nobody says."""
+class PricedPool:
+    """A capacity pool and what an hour of its machine costs; None when nobody says."""
 
     instance_type: str
+    availability_zone: str | None
+    """None on demand: the price is the same in every zone."""
+    purchase_option: PurchaseOption
+    price: Price | None
+    on_demand: Price | None
+
+
+@dataclass(frozen=True)
+class PoolEstimate:
+    """A pool with the run's whole time on it, disk and public address included."""
+
+    pool: PricedPool
     usd_per_hour: Decimal | None
+    total_usd: Decimal | None
+    saved_usd: Decimal | None
+    """Against the same type on demand; None when either price is not known."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The most that a run costs if it uses its whole time on the dearest of its types."""
+    """The most that a run costs if it uses its whole time on the dearest of its pools, at the prices of now."""
 
-    types: tuple[PricedType, ...]
+    pools: tuple[PricedPool, ...]
+    """In the order of preference: types as they were named, each type's zones from the cheapest on."""
     purchase_option: PurchaseOption
     runtime: timedelta
     limit_usd: Decimal | None
@@ -36,13 +53,11 @@ class Estimate:
 
     @property
     def usd_per_hour(self) -> Decimal | None:
-        """Price of an hour of the dearest type, its disk and its public address; None when one type's price is not
+        """Price of an hour in the dearest pool, with disk and public address; None when one type's price is not
         known."""
-        known = [priced.usd_per_hour for priced in self.types if priced.usd_per_hour is not None]
-        if len(known) < len(self.types):
+        if not self.pools or any(pool.price is None for pool in self.pools):
             return None
-        beside = PUBLIC_ADDRESS_USD_PER_HOUR + self.disk_gib * DISK_USD_PER_GIB_HOUR
-        return (max(known) + beside).quantize(_HOUR_FRACTION, ROUND_HALF_UP)
+        return self._hourly(max(pool.price.usd_per_hour for pool in self.pools if pool.price is not None))
 
     @property
     def total_usd(self) -> Decimal | None:
@@ -50,10 +65,34 @@ class Estimate:
         hourly = self.usd_per_hour
         if hourly is None:
             return self.limit_usd
-        total = (hourly * Decimal(int(self.runtime.total_seconds())) / _SECONDS_PER_HOUR).quantize(
-            _CENT_OF_A_CENT, ROUND_HALF_UP
-        )
+        total = self._total(hourly)
         return total if self.limit_usd is None else min(total, self.limit_usd)
+
+    @property
+    def rests_on_bundled(self) -> bool:
+        """Whether a price in it is the bundled table's, which may be out of date."""
+        told = [price for pool in self.pools for price in (pool.price, pool.on_demand)]
+        return any(price is not None and price.source is PriceSource.BUNDLED for price in told)
+
+    @property
+    def table(self) -> tuple[PoolEstimate, ...]:
+        """Each pool with its total and what it saves."""
+        return tuple(self._estimated(pool) for pool in self.pools)
+
+    def _estimated(self, pool: PricedPool) -> PoolEstimate:
+        if pool.price is None:
+            return PoolEstimate(pool, None, None, None)
+        hourly = self._hourly(pool.price.usd_per_hour)
+        total = self._total(hourly)
+        saved = None if pool.on_demand is None else self._total(self._hourly(pool.on_demand.usd_per_hour)) - total
+        return PoolEstimate(pool, hourly, total, saved)
+
+    def _hourly(self, machine_usd: Decimal) -> Decimal:
+        return (machine_usd + beside_usd_per_hour(self.disk_gib)).quantize(_HOUR_FRACTION, ROUND_HALF_UP)
+
+    def _total(self, hourly: Decimal) -> Decimal:
+        hours = Decimal(int(self.runtime.total_seconds())) / _SECONDS_PER_HOUR
+        return (hourly * hours).quantize(_CENT_OF_A_CENT, ROUND_HALF_UP)
 
 
 def estimate(
@@ -65,6 +104,48 @@ def estimate(
     limit_usd: Decimal | None,
     disk_gib: int | None = None,
 ) -> Estimate:
-    """Ask what each type costs now."""
-    priced = tuple(PricedType(name, prices.highest_usd_per_hour(name, option)) for name in instance_types)
-    return Estimate(priced, option, runtime, limit_usd, disk_gib or DEFAULT_DISK_GIB)
+    """Ask what each pool costs now."""
+    pools = tuple(pool for name in instance_types for pool in _pools(prices, name, option))
+    return Estimate(pools, option, runtime, limit_usd, disk_gib or DEFAULT_DISK_GIB)
+
+
+def _pools(prices: Prices, instance_type: str, option: PurchaseOption) -> tuple[PricedPool, ...]:
+    on_demand = prices.on_demand(instance_type)
+    if option is PurchaseOption.ON_DEMAND:
+        return (PricedPool(instance_type, None, option, on_demand, on_demand),)
+    by_zone = sorted(prices.spot_by_zone(instance_type).items(), key=lambda told: (told[1].usd_per_hour, told[0]))
+    found = tuple(PricedPool(instance_type, zone, option, price, on_demand) for zone, price in by_zone)
+    return found or (PricedPool(instance_type, None, option, None, on_demand),)
+
+
+def estimate_document(estimated: Estimate) -> dict[str, Any]:
+    """Write an estimate as JSON output shows it; money as numbers of US dollars."""
+    return {
+        "purchase_option": estimated.purchase_option.value,
+        "runtime_s": int(estimated.runtime.total_seconds()),
+        "disk_gib": estimated.disk_gib,
+        "max_cost_usd": _number(estimated.limit_usd),
+        "usd_per_hour": _number(estimated.usd_per_hour),
+        "total_usd": _number(estimated.total_usd),
+        "rests_on_bundled_prices": estimated.rests_on_bundled,
+        "pools": [_pool_document(row) for row in estimated.table],
+    }
+
+
+def _pool_document(row: PoolEstimate) -> dict[str, Any]:
+    price = row.pool.price
+    return {
+        "instance_type": row.pool.instance_type,
+        "availability_zone": row.pool.availability_zone,
+        "purchase_option": row.pool.purchase_option.value,
+        "price_usd_per_hour": None if price is None else _number(price.usd_per_hour),
+        "price_source": None if price is None else price.source.value,
+        "price_as_of": None if price is None else price.as_of,
+        "usd_per_hour": _number(row.usd_per_hour),
+        "total_usd": _number(row.total_usd),
+        "saved_usd": _number(row.saved_usd),
+    }
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)

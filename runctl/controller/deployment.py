@@ -14,6 +14,7 @@ from runctl.controller.settings import ControllerSettings
 
 if TYPE_CHECKING:
     from botocore.config import Config
+    from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ec2 import EC2Client
     from types_boto3_ssm import SSMClient
     from types_boto3_stepfunctions import SFNClient
@@ -51,7 +52,7 @@ class Deployment:
         """The runs table."""
         from runctl.store.runs import RunsTable
 
-        return RunsTable(self._environment.runs_table, self._client("dynamodb", CONFIG))
+        return RunsTable(self._environment.runs_table, self._dynamodb)
 
     @cached_property
     def machines(self) -> ports.Machines:
@@ -62,10 +63,14 @@ class Deployment:
 
     @cached_property
     def prices(self) -> ports.Prices:
-        """EC2's spot prices, and the table of on-demand prices."""
+        """EC2's spot prices, and the Price List's on-demand prices."""
+        from runctl.aws.price_list import PriceList, price_list_config
         from runctl.aws.prices import Ec2Prices
+        from runctl.store.prices import PriceTable
 
-        return Ec2Prices(self._ec2, self._environment.region)
+        region = self._environment.region
+        listed = PriceList(self._client("pricing", price_list_config(region)), region)
+        return Ec2Prices(self._ec2, region, listed, PriceTable(self._environment.runs_table, self._dynamodb))
 
     @cached_property
     def commands(self) -> ports.Commands:
@@ -126,6 +131,10 @@ class Deployment:
     def now(self) -> datetime:
         """Tell the time: `Clock` of the ports."""
         return datetime.now(UTC)
+
+    @cached_property
+    def _dynamodb(self) -> "DynamoDBClient":
+        return self._client("dynamodb", CONFIG)
 
     @cached_property
     def _ec2(self) -> "EC2Client":

@@ -164,11 +164,11 @@ def _keep(
     """Write the machine to its attempt, with what it costs."""
     at = now()
     where = (launched.instance_type, launched.availability_zone)
-    price = prices.usd_per_hour(*where, launched.purchase_option)
+    price = prices.price(*where, launched.purchase_option)
     on_demand = (
         price
         if launched.purchase_option is PurchaseOption.ON_DEMAND
-        else prices.usd_per_hour(*where, PurchaseOption.ON_DEMAND)
+        else prices.price(*where, PurchaseOption.ON_DEMAND)
     )
     attempt = load_attempt(runs, run.run_id, number)
     launch = attempt.launch and attempt.launch.model_copy(update={"answered_at": at})
@@ -180,12 +180,15 @@ def _keep(
             "availability_zone": launched.availability_zone or None,
             "purchase_option": launched.purchase_option,
             "image_id": launched.image_id or _image_in(launch, launched.instance_type),
-            "price_usd_per_hour": price,
-            "on_demand_usd_per_hour": on_demand,
+            "price_usd_per_hour": price and price.usd_per_hour,
+            "price_source": price and price.source,
+            "on_demand_usd_per_hour": on_demand and on_demand.usd_per_hour,
+            "on_demand_source": on_demand and on_demand.source,
             "launched_at": at,
+            "disk_gib": run.spec.disk_gib,
         }
     )
-    cost = f" at ${price} an hour" if price is not None else ""
+    cost = f" at ${price.usd_per_hour} an hour" if price is not None else ""
     text = f"EC2 launched the {sentences.machine(with_machine)}{cost}."
     return runs.save_attempt(with_machine, [event_of_attempt(with_machine, TimelineKind.LAUNCHED, at, text)])
 

@@ -39,6 +39,7 @@ from runctl.model.agent_event import (
 )
 from runctl.model.attempt import Attempt, Fact, FactKind
 from runctl.model.base import UtcDatetime
+from runctl.model.ids import RunId
 from runctl.model.names import Metric
 from runctl.model.run import CheckpointRef, Progress, Run
 from runctl.model.service_events import BusEvent
@@ -203,8 +204,21 @@ def _started(
 def _keep_resume_point(runs: RunStore, attempt: Attempt, started: TrainingStarted) -> None:
     read = load_attempt(runs, attempt.run_id, attempt.number)
     if started.resumed_from is not None and read.resumed_from is None:
-        update = {"resumed_from": started.resumed_from, "resumed_from_step": started.resumed_from_step}
+        update = {
+            "resumed_from": started.resumed_from,
+            "resumed_from_step": started.resumed_from_step,
+            "resumed_from_saved_at": _saved_at(runs, attempt.run_id, started.resumed_from),
+        }
         runs.save_attempt(read.model_copy(update=update))
+
+
+def _saved_at(runs: RunStore, run_id: RunId, manifest_key: str) -> datetime | None:
+    """When a checkpoint of this run was saved, as its event told; None for another run's."""
+    run = load_run(runs, run_id)
+    if run.checkpoint is not None and run.checkpoint.manifest_key == manifest_key:
+        return run.checkpoint.saved_at
+    saved = (event for event in runs.events(run_id) if event.kind is TimelineKind.CHECKPOINT_SAVED)
+    return next((event.at for event in saved if event.data.get("manifest_key") == manifest_key), None)
 
 
 def _move_to_running(runs: RunStore, attempt: Attempt, text: str, at: datetime) -> None:
@@ -228,7 +242,7 @@ def _saved(saved: CheckpointSaved, run: Run, attempt: Attempt, *, runs: RunStore
     )
     step = f" of step {saved.step}" if saved.step is not None else ""
     text = f"The checkpoint {saved.name}{step} is in the bucket ({sentences.size(saved.bytes, saved.files)})."
-    data = {"name": saved.name, "step": saved.step, "bytes": saved.bytes}
+    data = {"name": saved.name, "step": saved.step, "bytes": saved.bytes, "manifest_key": saved.manifest_key}
     timeline = event_of_attempt(
         attempt, TimelineKind.CHECKPOINT_SAVED, saved.saved_at, text, detail=saved.name, data=data
     )

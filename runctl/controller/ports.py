@@ -5,7 +5,6 @@ Every method raises errors of `runctl.errors` only; a missing permission is neve
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol
 
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
@@ -14,6 +13,7 @@ from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.machine import FleetAnswer, MachineType, MachineView, Subnet
 from runctl.model.names import Metric
+from runctl.model.price import Price, PriceStep, Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, PurchaseOption, Run, StopRequest
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.timeline import TimelineEvent
@@ -47,6 +47,10 @@ class RunStore(Protocol):
 
     def open_runs(self) -> Iterator[Run]:
         """Go through all runs that have not ended (index: eventually consistent), page after page."""
+        ...
+
+    def unsettled_attempts(self) -> Iterator[Attempt]:
+        """Go through all attempts whose machine's cost is not final (index: eventually consistent), page after page."""
         ...
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
@@ -104,6 +108,11 @@ class RunStore(Protocol):
         later attempt's is newer; within an attempt `saved_at` decides."""
         ...
 
+    def settle(self, attempt: Attempt, settlement: Settlement, spending: Spending) -> bool:
+        """Write what the attempt's machine cost, add it to its run's sums, ended or not, and to the ledger: once, in
+        one transaction. False when it is settled already, or EC2 has not said that the machine goes."""
+        ...
+
     def add_events(self, events: Sequence[TimelineEvent]) -> None:
         """Write timeline events; one that is there already is left as it is."""
         ...
@@ -126,6 +135,10 @@ class Machines(Protocol):
 
     def tagged_machines(self) -> Iterator[MachineView]:
         """Describe all instances that carry our run tag and have not ended, all pages."""
+        ...
+
+    def views(self, instance_ids: Iterable[InstanceId]) -> Mapping[InstanceId, MachineView]:
+        """Describe many instances, hundreds in a call; those that EC2 does not know are left out."""
         ...
 
     def terminate(self, instance_id: InstanceId) -> None:
@@ -152,8 +165,14 @@ class Machines(Protocol):
 class Prices(Protocol):
     """What machines cost."""
 
-    def usd_per_hour(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Decimal | None:
-        """Price of an hour now; None when it is not known."""
+    def price(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Price | None:
+        """Price of an hour now, and who says so; None when it is not known."""
+        ...
+
+    def spot_steps(
+        self, instance_types: Iterable[str], since: datetime
+    ) -> Mapping[tuple[str, str], tuple[PriceStep, ...]]:
+        """How spot prices moved since a moment, by type and Availability Zone, the price in force then included."""
         ...
 
 

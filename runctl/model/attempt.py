@@ -8,6 +8,7 @@ from pydantic import Field
 
 from runctl.model.base import Model, UtcDatetime
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.price import PriceSource, PriceStep, Settlement
 from runctl.model.run import PurchaseOption
 from runctl.model.status import Reason
 
@@ -75,7 +76,14 @@ class Attempt(Model):
     purchase_option: PurchaseOption | None = None
     image_id: str | None = None
     price_usd_per_hour: Decimal | None = None
+    """At the launch."""
+    price_source: PriceSource | None = None
     on_demand_usd_per_hour: Decimal | None = None
+    on_demand_source: PriceSource | None = None
+    price_steps: tuple[PriceStep, ...] = ()
+    """How a spot machine's price moved, as far as somebody asked. What is settled stands in `settlement`."""
+    disk_gib: int | None = None
+    """Size of the root volume. None: `DEFAULT_DISK_GIB`."""
     launched_at: UtcDatetime | None = None
     gone_at: UtcDatetime | None = None
     """When EC2 stopped charging: the first `shutting-down` or `stopping`."""
@@ -87,6 +95,10 @@ class Attempt(Model):
     resumed_from_step: int | None = None
     resumed_from: str | None = None
     """Key of the manifest that the training was resumed from."""
+    resumed_from_saved_at: UtcDatetime | None = None
+    """When that checkpoint was saved; None when it is an earlier run's."""
+    settlement: Settlement | None = None
+    """What the machine cost, once EC2 has said how and when it ended."""
     command_id: str | None = None
     tokens: dict[Wait, TaskToken] = {}
     facts: dict[FactKind, Fact] = {}
@@ -111,3 +123,8 @@ class Attempt(Model):
     def owns_live_machine(self) -> bool:
         """Whether a machine was launched that EC2 has not yet reported as going."""
         return self.instance_id is not None and self.gone_at is None
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether what the machine costs is not final. One that a user gave costs the run nothing."""
+        return self.instance_id is not None and self.launched_at is not None and self.settlement is None

@@ -34,6 +34,16 @@ def event_sort_key(time_iso: str, event_id: str) -> str:
     return f"EVENT#{time_iso}#{event_id}"
 
 
+def spent_partition(day: str) -> str:
+    """Partition key of the ledger's lines of a day, e.g. `SPENT#2026-11-24`."""
+    return f"SPENT#{day}"
+
+
+def price_partition(region: str) -> str:
+    """Partition key of the on-demand prices that are kept, e.g. `PRICE#us-east-1`."""
+    return f"PRICE#{region}"
+
+
 def code_key(sha256: str) -> str:
     """Key of a project archive."""
     return f"{CODE_PREFIX}{sha256}.tar.gz"

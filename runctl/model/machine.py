@@ -44,6 +44,8 @@ class MachineView(Model):
     availability_zone: str = ""
     purchase_option: PurchaseOption = PurchaseOption.ON_DEMAND
     launched_at: UtcDatetime | None = None
+    changed_at: UtcDatetime | None = None
+    """When a machine that goes began to, where EC2 tells it (`StateTransitionReason`)."""
     tags: dict[str, str] = {}
 
 

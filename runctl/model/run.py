@@ -203,6 +203,11 @@ class Run(Model):
     machine: InstanceId | None = None
     """A machine that the user gave; None when the run launches its own."""
     estimated_usd: Decimal | None = None
+    settled_usd: Decimal = Decimal(0)
+    """What the machines of this run cost that are settled; those of its other attempts come on top."""
+    settled_on_demand_usd: Decimal = Decimal(0)
+    recomputed_usd: Decimal = Decimal(0)
+    """What was paid for work that was done again after interruptions, as far as it is settled."""
     stop_request: StopRequest | None = None
     capacity_wait: CapacityWait | None = None
     checkpoint: CheckpointRef | None = None

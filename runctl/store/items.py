@@ -9,6 +9,7 @@ from runctl.model import keys
 from runctl.model.attempt import Attempt
 from runctl.model.base import Model, iso
 from runctl.model.ids import AttemptNumber, RunId
+from runctl.model.price import Spending
 from runctl.model.run import Run
 from runctl.model.timeline import TimelineEvent
 from runctl.store.attributes import decode, encode, plain
@@ -24,6 +25,8 @@ OPEN: Final = "open"
 """Present, with value OPEN_VALUE, on META of runs that have not ended: what the sparse index goes by, and what the
 conditions ask for that keep terminal states as they are."""
 OPEN_VALUE: Final = "1"
+UNSETTLED_VALUE: Final = "unsettled"
+"""Value of OPEN on attempts whose machine's cost is not final: the same sparse index lists them."""
 
 ATTEMPT_PREFIX: Final = "ATTEMPT#"
 EVENT_PREFIX: Final = "EVENT#"
@@ -55,7 +58,23 @@ def run_item(run: Run) -> "Item":
 
 def attempt_item(attempt: Attempt) -> "Item":
     """Write an attempt as its item."""
-    return attempt_key(attempt.run_id, attempt.number) | _fields(attempt)
+    item = attempt_key(attempt.run_id, attempt.number) | _fields(attempt)
+    if attempt.is_unsettled:
+        item[OPEN] = {"S": UNSETTLED_VALUE}
+    return item
+
+
+def spending_item(spending: Spending) -> "Item":
+    """Write a line of the ledger as its item."""
+    ended = iso(spending.ended_at)
+    sort_key = f"{ended}#{spending.run_id}#{spending.attempt:04d}"
+    key: Item = {PARTITION_KEY: {"S": keys.spent_partition(ended[:10])}, SORT_KEY: {"S": sort_key}}
+    return key | _fields(spending)
+
+
+def spending_of(item: "Item") -> Spending:
+    """Read a line of the ledger from its item."""
+    return Spending.model_validate(_values(item))
 
 
 def event_item(event: TimelineEvent) -> "Item":

@@ -10,6 +10,7 @@ from runctl.model import keys
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.names import Index
+from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineEvent
@@ -79,6 +80,11 @@ class RunsTable:
         """Go through all runs that have not ended (index: eventually consistent), page after page."""
         for item in self._by_index(Index.OPEN_RUNS, items.OPEN, items.OPEN_VALUE):
             yield items.run_of(item)
+
+    def unsettled_attempts(self) -> Iterator[Attempt]:
+        """Go through all attempts whose machine's cost is not final (index: eventually consistent)."""
+        for item in self._by_index(Index.OPEN_RUNS, items.OPEN, items.UNSETTLED_VALUE):
+            yield items.attempt_of(item)
 
     def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
         """Read the newest runs of a project, newest first (index: eventually consistent)."""
@@ -229,6 +235,29 @@ class RunsTable:
         )
         return self._try_write([update, *self._event_puts((event,))])
 
+    def settle(self, attempt: Attempt, settlement: Settlement, spending: Spending) -> bool:
+        """Write what the attempt's machine cost, add it to its run's sums, ended or not, and to the ledger: once, in
+        one transaction. False when it is settled already, or EC2 has not said that the machine goes."""
+        of_attempt = self._update(
+            items.attempt_key(attempt.run_id, attempt.number),
+            "settlement = :settlement",
+            "attribute_not_exists(settlement) AND attribute_exists(gone_at)",
+            values={":settlement": settlement.model_dump()},
+            remove="#open",
+        )
+        sums = {
+            "settled_usd": settlement.usd,
+            "settled_on_demand_usd": settlement.on_demand_usd,
+            "recomputed_usd": settlement.recomputed_usd,
+        }
+        of_run = self._update(
+            items.run_key(attempt.run_id),
+            ", ".join(f"{name} = if_not_exists({name}, :zero) + :{name}" for name in sums),
+            _EXISTS,
+            values={":zero": 0, **{f":{name}": amount for name, amount in sums.items()}},
+        )
+        return self._try_write([of_attempt, of_run, self._put(items.spending_item(spending), _IS_NEW)])
+
     def add_events(self, events: Sequence[TimelineEvent]) -> None:
         """Write timeline events; one that is there already is left as it is."""
         for event in events:
@@ -311,9 +340,10 @@ class RunsTable:
         *,
         values: Mapping[str, object],
         names: Mapping[str, str] | None = None,
+        remove: str = "",
     ) -> "TransactWriteItemTypeDef":
         # Every write counts, the narrow ones too, so that a whole-item save never undoes one.
-        update = f"SET {assignments}, #version = #version + :one"
+        update = f"SET {assignments}, #version = #version + :one" + (f" REMOVE {remove}" if remove else "")
         return {
             "Update": {
                 "TableName": self._table_name,

@@ -93,7 +93,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         ),
         Function.OBSERVE_EXECUTION: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES),
         Function.STOP_RUN: (*CONCLUDES, Need.WRITE_HANDOFF, Need.ANSWER_TOKENS, *_COMMANDS, Need.SET_SCHEDULES),
-        Function.WATCH_COSTS: (Need.READ_RUNS, Need.KNOW_PRICES, Need.PUT_METRICS),
+        Function.WATCH_COSTS: (Need.KEEP_RUNS, Need.DESCRIBE_MACHINES, Need.KNOW_PRICES, Need.PUT_METRICS),
         Function.REAP_MACHINES: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES, Need.ASK_EXECUTIONS, Need.PUT_METRICS),
     }
 )
@@ -280,7 +280,7 @@ def _put_metrics(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def _know_prices(_: Resources) -> list[iam.PolicyStatement]:
-    return [allow("ec2:DescribeSpotPriceHistory", on="*")]
+    return [allow("ec2:DescribeSpotPriceHistory", "pricing:GetProducts", on="*")]
 
 
 def _ask_executions(resources: Resources) -> list[iam.PolicyStatement]:

@@ -19,6 +19,7 @@ from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.machine import MachineType
+from runctl.model.price import Price, PriceSource, PriceStep
 from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
@@ -121,6 +122,8 @@ class MemoryCatalogue:
     """EC2's types and prices."""
 
     asked: list[str] = field(default_factory=list[str])
+    moved: list[PriceStep] = field(default_factory=list[PriceStep])
+    on_demand_source: PriceSource = PriceSource.PRICE_LIST
 
     def machine_types(self, names: Iterable[str]) -> tuple[MachineType, ...]:
         asked = list(names)
@@ -130,11 +133,26 @@ class MemoryCatalogue:
                 raise InvalidSpec(f"EC2 has no instance type {name} here.", hint="Did you mean t3.micro?")
         return tuple(MachineType(name=name, architecture="arm64" if "g." in name else "x86_64") for name in asked)
 
-    def highest_usd_per_hour(self, instance_type: str, option: PurchaseOption) -> Decimal | None:
+    def on_demand(self, instance_type: str) -> Price | None:
         price = PRICES[instance_type]
         if price is None:
             return None
-        return Decimal(price) * (Decimal("0.3") if option is PurchaseOption.SPOT else 1)
+        return Price(usd_per_hour=Decimal(price), source=self.on_demand_source, as_of="2026-11")
+
+    def spot_by_zone(self, instance_type: str) -> dict[str, Price]:
+        price = PRICES[instance_type]
+        shares = {"us-east-1a": Decimal("0.3"), "us-east-1b": Decimal("0.2")}
+        if price is None:
+            return {}
+        return {
+            zone: Price(usd_per_hour=Decimal(price) * share, source=PriceSource.SPOT_HISTORY, as_of="2026-11")
+            for zone, share in shares.items()
+        }
+
+    def spot_steps(
+        self, instance_types: Iterable[str], since: datetime
+    ) -> dict[tuple[str, str], tuple[PriceStep, ...]]:
+        return {(name, "us-east-1a"): tuple(self.moved) for name in instance_types}
 
 
 @dataclass

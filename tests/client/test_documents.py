@@ -45,7 +45,15 @@ def test_document_has_exactly_the_fields_of_the_contract() -> None:
         "resumed_from_step",
         "cost_usd",
     ]
-    assert list(document["cost"]) == ["estimated_usd", "accrued_usd", "on_demand_usd", "saved_usd"]
+    assert list(document["cost"]) == [
+        "estimated_usd",
+        "accrued_usd",
+        "on_demand_usd",
+        "saved_usd",
+        "recomputed_usd",
+        "is_settled",
+        "rests_on_bundled_prices",
+    ]
 
 
 def test_money_is_a_number_and_spot_saves() -> None:
@@ -55,11 +63,14 @@ def test_money_is_a_number_and_spot_saves() -> None:
 
     assert document["cost"] == {
         "estimated_usd": 2.5,
-        "accrued_usd": 0.007,
-        "on_demand_usd": 0.027,
+        "accrued_usd": 0.007731,
+        "on_demand_usd": 0.027731,
         "saved_usd": 0.02,
+        "recomputed_usd": 0.0,
+        "is_settled": False,
+        "rests_on_bundled_prices": False,
     }
-    assert document["attempts"][0]["cost_usd"] == 0.007
+    assert document["attempts"][0]["cost_usd"] == 0.007731
 
 
 def test_unknown_price_is_null_and_not_nothing() -> None:

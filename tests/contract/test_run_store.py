@@ -1,11 +1,14 @@
 """What every store of runs keeps: one suite over all implementations."""
 
+from decimal import Decimal
+
 import pytest
 
 from runctl.controller.ports import RunStore
 from runctl.errors import NotFoundError, StaleWriteError
 from runctl.model.attempt import Fact, FactKind, Wait
 from runctl.model.ids import AttemptNumber, InstanceId, TaskToken
+from runctl.model.price import PriceStep, Settlement, Spending
 from runctl.model.run import CapacityWait, ResumedFrom, Run
 from runctl.model.status import TERMINAL_STATUSES, Reason, RunStatus
 from runctl.model.timeline import TimelineKind
@@ -520,3 +523,103 @@ def test_items_of_a_run_do_not_leak_into_another(store: RunStore) -> None:
 
     assert store.attempts(OTHER_RUN_ID) == ()
     assert store.events(OTHER_RUN_ID) == ()
+
+
+# -- settling ----------------------------------------------------------------------------------------------------
+
+
+def a_settlement(usd: str = "1.25") -> Settlement:
+    return Settlement(
+        at=after(900),
+        charged_from=START,
+        charged_until=after(600),
+        is_free=False,
+        steps=(PriceStep(since=START, usd_per_hour=Decimal("7.5")),),
+        usd=Decimal(usd),
+        on_demand_usd=Decimal(3),
+        recomputed_usd=Decimal("0.5"),
+    )
+
+
+def a_spending(usd: str = "1.25") -> Spending:
+    return Spending(
+        run_id=RUN_ID,
+        name="digits",
+        attempt=1,
+        project="vision",
+        user="ada",
+        machine=INSTANCE,
+        instance_type="g5.xlarge",
+        availability_zone="us-east-1a",
+        purchase_option="spot",
+        launched_at=START,
+        ended_at=after(600),
+        usd=Decimal(usd),
+        on_demand_usd=Decimal(3),
+        recomputed_usd=Decimal("0.5"),
+    )
+
+
+def test_a_settled_machine_counts_once_in_its_run_and_is_not_listed_any_more(store: RunStore) -> None:
+    begin(store, instance_id=INSTANCE, launched_at=START, gone_at=after(600))
+    (attempt,) = store.unsettled_attempts()
+
+    first = store.settle(attempt, a_settlement(), a_spending())
+    again = store.settle(attempt, a_settlement("9.00"), a_spending("9.00"))
+
+    run, settled = store.run(RUN_ID), store.attempt(RUN_ID, FIRST)
+    assert (first, again) == (True, False)
+    assert run is not None
+    assert (run.settled_usd, run.settled_on_demand_usd, run.recomputed_usd) == (
+        Decimal("1.25"),
+        Decimal(3),
+        Decimal("0.5"),
+    )
+    assert settled is not None
+    assert settled.settlement == a_settlement()
+    assert list(store.unsettled_attempts()) == []
+
+
+def test_a_machine_that_runs_is_not_settled(store: RunStore) -> None:
+    begin(store, instance_id=INSTANCE, launched_at=START)
+    (attempt,) = store.unsettled_attempts()
+
+    assert not store.settle(attempt, a_settlement(), a_spending())
+    assert [each.number for each in store.unsettled_attempts()] == [FIRST]
+
+
+def test_what_a_machine_cost_is_written_to_a_run_that_has_ended(store: RunStore) -> None:
+    begun = begin(store, instance_id=INSTANCE, launched_at=START, gone_at=after(600))
+    store.save_run(begun.model_copy(update={"status": RunStatus.FAILED, "reason": Reason.USER_ERROR}))
+    (attempt,) = store.unsettled_attempts()
+
+    assert store.settle(attempt, a_settlement(), a_spending())
+
+    ended = store.run(RUN_ID)
+    assert ended is not None
+    assert (ended.status, ended.settled_usd) == (RunStatus.FAILED, Decimal("1.25"))
+    assert list(store.open_runs()) == []
+
+
+def test_unsettled_attempts_are_no_open_runs(store: RunStore) -> None:
+    begin(store, instance_id=INSTANCE, launched_at=START)
+
+    assert [run.run_id for run in store.open_runs()] == [RUN_ID]
+
+
+def test_attempts_without_a_machine_of_their_own_have_nothing_to_settle(store: RunStore) -> None:
+    begin(store, instance_id=INSTANCE)
+
+    assert list(store.unsettled_attempts()) == []
+
+
+def test_an_attempt_that_is_written_again_after_its_settlement_is_not_listed(store: RunStore) -> None:
+    begin(store, instance_id=INSTANCE, launched_at=START, gone_at=after(600))
+    (attempt,) = store.unsettled_attempts()
+    store.settle(attempt, a_settlement(), a_spending())
+    settled = store.attempt(RUN_ID, FIRST)
+    assert settled is not None
+
+    store.save_attempt(settled.model_copy(update={"exit_code": 1}))
+
+    assert list(store.unsettled_attempts()) == []

@@ -90,6 +90,9 @@ class FakeMachines:
             if Tag.RUN in view.tags and view.state is not MachineState.TERMINATED:
                 yield view
 
+    def views(self, instance_ids: Iterable[InstanceId]) -> dict[InstanceId, MachineView]:
+        return {instance_id: self._views[instance_id] for instance_id in instance_ids if instance_id in self._views}
+
     def terminate(self, instance_id: InstanceId) -> None:
         view = self._views.get(instance_id)
         if view is None or Tag.RUN not in view.tags:

@@ -6,6 +6,7 @@ from runctl.errors import NotFoundError, StaleWriteError
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.base import iso
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
+from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineEvent
@@ -24,6 +25,7 @@ class InMemoryRunStore:
         self._events: dict[RunId, dict[tuple[str, str], TimelineEvent]] = {}
         self.before: Callable[[str], None] | None = None
         self.writes = 0
+        self.ledger: list[Spending] = []
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -56,6 +58,13 @@ class InMemoryRunStore:
             if attempt.instance_id == instance_id
         ]
         return max(found, default=None)
+
+    def unsettled_attempts(self) -> Iterator[Attempt]:
+        self._announce("unsettled_attempts")
+        for attempts in list(self._attempts.values()):
+            for attempt in list(attempts.values()):
+                if attempt.is_unsettled:
+                    yield attempt.model_copy(deep=True)
 
     def open_runs(self) -> Iterator[Run]:
         self._announce("open_runs")
@@ -158,6 +167,23 @@ class InMemoryRunStore:
             return False
         self._change_run(run, checkpoint=checkpoint, **({} if progress is None else {"progress": progress}))
         self._write_events((event,))
+        return True
+
+    def settle(self, attempt: Attempt, settlement: Settlement, spending: Spending) -> bool:
+        self._announce("settle")
+        stored = self._attempts.get(attempt.run_id, {}).get(attempt.number)
+        run = self._runs.get(attempt.run_id)
+        if stored is None or run is None or stored.settlement is not None or stored.gone_at is None:
+            return False
+        self._write_attempt(stored.model_copy(update={"settlement": settlement, "version": stored.version + 1}))
+        self._change_run(
+            run,
+            settled_usd=run.settled_usd + settlement.usd,
+            settled_on_demand_usd=run.settled_on_demand_usd + settlement.on_demand_usd,
+            recomputed_usd=run.recomputed_usd + settlement.recomputed_usd,
+        )
+        self.ledger.append(spending)
+        self.writes += 1
         return True
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

@@ -1,6 +1,6 @@
 """The smaller services in memory: SSM, task tokens, executions, the bucket, schedules, topics, metrics, prices."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.names import Metric
+from runctl.model.price import Price, PriceSource, PriceStep
 from runctl.model.run import PurchaseOption
 from runctl.model.service_events import ExecutionStatus
 
@@ -172,6 +173,23 @@ class FakePrices:
 
     on_demand: Decimal | None = Decimal("0.10")
     spot: Decimal | None = Decimal("0.04")
+    on_demand_source: PriceSource = PriceSource.PRICE_LIST
+    moved: list[PriceStep] = field(default_factory=list[PriceStep])
+    """Later prices of every spot pool; before them `spot` holds."""
+    asked: int = 0
+    """How often the history was asked for."""
 
-    def usd_per_hour(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Decimal | None:
-        return self.spot if option is PurchaseOption.SPOT else self.on_demand
+    def price(self, instance_type: str, availability_zone: str, option: PurchaseOption) -> Price | None:
+        spot = option is PurchaseOption.SPOT
+        usd = self.spot if spot else self.on_demand
+        source = PriceSource.SPOT_HISTORY if spot else self.on_demand_source
+        return None if usd is None else Price(usd_per_hour=usd, source=source, as_of="2026-11")
+
+    def spot_steps(
+        self, instance_types: Iterable[str], since: datetime
+    ) -> dict[tuple[str, str], tuple[PriceStep, ...]]:
+        self.asked += 1
+        if self.spot is None:
+            return {}
+        steps = (PriceStep(since=since, usd_per_hour=self.spot), *self.moved)
+        return {(name, f"us-east-1{letter}"): steps for name in instance_types for letter in "ab"}

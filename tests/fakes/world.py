@@ -174,7 +174,9 @@ class World:
         return stop_run(command, tokens=self.tokens, commands=self.commands, **self._concluding)
 
     def watch_costs(self) -> dict[str, Any]:
-        return watch_costs(runs=self.runs, prices=self.prices, metrics=self.metrics, now=self.clock)
+        return watch_costs(
+            runs=self.runs, machines=self.machines, prices=self.prices, metrics=self.metrics, now=self.clock
+        )
 
     def reap_machines(self) -> dict[str, Any]:
         return reap_machines(

@@ -25,8 +25,8 @@ ROOMS: Final = ("aws", "store", "client", "agent")
 """Rooms of `runctl` that may call AWS."""
 
 SERVICES: Final = (
-    *("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "s3", "scheduler"),
-    *("secretsmanager", "service-quotas", "sns", "sqs", "ssm", "stepfunctions", "sts"),
+    *("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "pricing", "s3"),
+    *("scheduler", "secretsmanager", "service-quotas", "sns", "sqs", "ssm", "stepfunctions", "sts"),
 )
 """Services whose operations are looked for, as boto3 names them."""
 

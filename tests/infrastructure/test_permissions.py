@@ -24,6 +24,7 @@ ALLOWED_ON_EVERYTHING = {
     "ec2:DescribeInstances": _DESCRIBES,
     "ec2:DescribeSpotPriceHistory": _DESCRIBES,
     "ec2:DescribeSubnets": _DESCRIBES,
+    "pricing:GetProducts": "the Price List knows no resource: it is the same for everybody",
     "ssm:DescribeInstanceInformation": _DESCRIBES,
     "ssm:ListAssociations": _SSM_AGENT,
     "ssm:ListInstanceAssociations": _SSM_AGENT,
@@ -159,10 +160,11 @@ def test_every_function_logs_and_puts_failures_away(template: DeployedTemplate, 
     assert resources_of(template, role, "sqs:SendMessage") == {"<DeadLettersQueue.Arn>"}
 
 
-def test_the_cost_watch_reads_runs_and_writes_none(template: DeployedTemplate) -> None:
-    allowed = {action for action in actions_of(template, role_of(Function.WATCH_COSTS)) if action.startswith("dynamo")}
+def test_the_cost_watch_settles_and_ends_no_machine(template: DeployedTemplate) -> None:
+    allowed = actions_of(template, role_of(Function.WATCH_COSTS))
 
-    assert allowed == {"dynamodb:GetItem", "dynamodb:Query"}
+    assert {"dynamodb:UpdateItem", "ec2:DescribeInstances", "pricing:GetProducts"} <= allowed
+    assert not allowed & {"ec2:TerminateInstances", "ssm:SendCommand", "states:SendTaskFailure"}
 
 
 def test_no_function_deletes_items_or_objects_but_hand_offs(template: DeployedTemplate) -> None:

@@ -27,6 +27,6 @@ def status(invocation: Invocation, run_name: str) -> None:
     def text() -> None:
         from runctl_cli.run_text import print_run
 
-        print_run(invocation, run, client.attempts(run.run_id))
+        print_run(invocation, run, client.priced(client.attempts(run.run_id)))
 
     invocation.answer(document, text)

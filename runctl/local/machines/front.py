@@ -25,6 +25,8 @@ from runctl.local.machines.keeper import MachineKeeper
 from runctl.local.machines.launch import Launcher
 from runctl.local.machines.operations import ASKED_OF_THE_EMULATOR, ec2_operations, ssm_operations
 from runctl.local.machines.pools import Pools
+from runctl.local.machines.price_list import TARGET as PRICE_LIST_TARGET
+from runctl.local.machines.price_list import PriceListCalls
 from runctl.local.machines.quotas import TARGET as QUOTAS_TARGET
 from runctl.local.machines.quotas import QuotaCalls
 from runctl.local.machines.rights import Rights
@@ -88,6 +90,7 @@ class Front:
         self._interruptions = Interruptions(self._keeper, events)
         self._faults = FaultCalls(self._keeper, agents, self._interruptions, self._missing_capacity)
         self._metadata = MetadataService(self._keeper, create_role_credentials, region=region, account_id=account_id)
+        self._price_list = PriceListCalls(self._catalogue)
         self._quotas = QuotaCalls(region=region, account_id=account_id)
         instances = Instances(self._keeper, region=region, account_id=account_id)
         launcher = Launcher(self._upstream, self._catalogue, rights)
@@ -158,6 +161,9 @@ class Front:
             return self._faults.answer(request)
         if service == "quotas":
             return self._quotas.answer(request.headers["x-amz-target"].removeprefix(QUOTAS_TARGET), request.body)
+        if service == "price list":
+            target = request.headers["x-amz-target"]
+            return self._price_list.answer(target.removeprefix(PRICE_LIST_TARGET), request.body)
         if service == "ssm":
             action = request.headers["x-amz-target"].removeprefix(_SSM_TARGET)
             return await self._ssm.answer(action, request.body) if self._ssm.owns(action, request.body) else None
@@ -184,6 +190,8 @@ def _service(scope: Scope) -> str | None:
         return "ssm"
     if headers.get("x-amz-target", "").startswith(QUOTAS_TARGET):
         return "quotas"
+    if headers.get("x-amz-target", "").startswith(PRICE_LIST_TARGET):
+        return "price list"
     if "x-amz-target" in headers or scope["path"] != "/":
         return None
     signed_for = _SCOPE_SERVICE.search(headers.get("authorization", ""))
