@@ -148,6 +148,7 @@ class LazyGroup(click.Group):
 
 VERBS: Mapping[str, VerbEntry] = {
     "init": VerbEntry("runctl_cli.commands.init:init", "Write .runctl.toml with every setting and its default."),
+    "config": VerbEntry("runctl_cli.commands.config:config", "The configuration: show, set, validate."),
     "local": VerbEntry("runctl_cli.commands.local:local", "The cloud on this machine: up, down, faults."),
     "deploy": VerbEntry("runctl_cli.commands.deploy:deploy", "Create or update the stack in an AWS account."),
     "doctor": VerbEntry(
@@ -158,6 +159,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
+    "wait": VerbEntry("runctl_cli.commands.wait:wait", "Wait for a run's end, and return the training's result."),
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
     "download": VerbEntry("runctl_cli.commands.download:download", "Fetch a run's newest checkpoint and its outputs."),

@@ -129,6 +129,8 @@ class Configuration:
     """Folder of the project: the configuration file's, or the nearest that looks like one; None when none does."""
     folder: Path
     """What relative paths in the settings start from: the project's folder, or the working folder."""
+    path: Path | None = None
+    """The configuration file; None when there is none."""
 
     @property
     def local_dir(self) -> Path:

@@ -10,21 +10,23 @@ from typing import Any
 from runctl.errors import ConfigurationError
 
 Key = tuple[str, str]
-"""Section (empty: before the first) and name."""
+"""Section (empty: before the first; dotted for one within another) and name."""
 
 
-def changed_text(text: str, values: Mapping[Key, str]) -> str:
+def changed_text(text: str, values: Mapping[Key, Any]) -> str:
     """Put values into a configuration's text; what has its value already stays as it is written."""
     lines = text.splitlines()
     present: dict[str, Any] = tomllib.loads(text)
     for (section, name), value in values.items():
-        table = present.get(section, {}) if section else present
+        table = present
+        for part in section.split(".") if section else ():
+            table = table.get(part, {})
         if table.get(name) != value:
             _put(lines, section, name, value)
     return "\n".join(lines) + "\n"
 
 
-def write_settings(path: Path, values: Mapping[Key, str]) -> bool:
+def write_settings(path: Path, values: Mapping[Key, Any]) -> bool:
     """Change the file, or make it; False when it said all of it already. Raises ConfigurationError."""
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -39,7 +41,7 @@ def write_settings(path: Path, values: Mapping[Key, str]) -> bool:
     return True
 
 
-def _put(lines: list[str], section: str, name: str, value: str) -> None:
+def _put(lines: list[str], section: str, name: str, value: Any) -> None:
     """Replace the setting's line, or the commented default, or add it where its section begins."""
     line = f"{name} = {json.dumps(value)}"
     begin, end = _bounds(lines, section)

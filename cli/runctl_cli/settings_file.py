@@ -28,11 +28,7 @@ def load_configuration(config_path: Path | None, *, target: str | None) -> Confi
         settings = Settings()
     else:
         root = path.resolve().parent
-        text = _read(path)
-        try:
-            settings = Settings.model_validate(_parse(path, text))
-        except ValidationError as error:
-            raise _explained(path, text, error) from error
+        settings = configuration_of_text(path, _read(path))
     chosen = target or os.environ.get(TARGET_VARIABLE)
     if chosen is not None:
         if chosen not in {member.value for member in Target}:
@@ -41,7 +37,15 @@ def load_configuration(config_path: Path | None, *, target: str | None) -> Confi
                 hint=f"Correct it, or: unset {TARGET_VARIABLE}",
             )
         settings = settings.model_copy(update={"target": Target(chosen)})
-    return Configuration(settings=settings, root=root, folder=root or Path.cwd())
+    return Configuration(settings=settings, root=root, folder=root or Path.cwd(), path=path)
+
+
+def configuration_of_text(path: Path, text: str) -> Settings:
+    """Read the settings of a file's text; `path` is for the message. Raises ConfigurationError."""
+    try:
+        return Settings.model_validate(_parse(path, text))
+    except ValidationError as error:
+        raise _explained(path, text, error) from error
 
 
 def _nearest_config(start: Path) -> Path | None:

@@ -56,6 +56,15 @@ def duration_text(duration: timedelta) -> str:
     return _two(seconds // 86_400, "d", seconds % 86_400 // 3_600, "h")
 
 
+def duration_setting(duration: timedelta) -> str:
+    """Write a duration as a setting takes it, in the largest unit that leaves nothing over: `24h`, `90m`, `45s`."""
+    seconds = duration.total_seconds()
+    for unit, length in (("h", 3_600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length:.0f}{unit}"
+    return f"{seconds:g}s"
+
+
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 

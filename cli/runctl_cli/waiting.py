@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     """Wait for the run's end and answer with its result: the exit code is the training's (docs/errors.md)."""
     client = invocation.client
-    invocation.say(f"Run {run.run_id} is submitted. Ctrl-C lets go; the run goes on without this terminal.")
+    invocation.say(f"Waiting for run {run.run_id}. Ctrl-C lets go; the run goes on without this terminal.")
     told: set[tuple[str, str]] = set()
 
     def tell(current: "Run") -> None:

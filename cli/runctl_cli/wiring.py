@@ -38,6 +38,8 @@ _UP_HINT = "Deploy it with: runctl local up"
 class ClientPort(Protocol):
     """`runctl.client.client.Client`, as the commands use it."""
 
+    user: str
+
     @property
     def place(self) -> "Place":
         """Account and region."""
@@ -61,8 +63,8 @@ class ClientPort(Protocol):
         """Find a run by its id, the beginning of it, or `last`."""
         ...
 
-    def runs(self, limit: int = ...) -> "tuple[Run, ...]":
-        """The project's newest runs, newest first."""
+    def runs(self, limit: int = ..., *, all_users: bool = ...) -> "tuple[Run, ...]":
+        """The project's newest runs, newest first; of this user alone unless `all_users`."""
         ...
 
     def estimate(

@@ -17,6 +17,7 @@ from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
+from runctl.client.handle import RunHandle
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.place import Place
@@ -70,7 +71,8 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._deployment = deployment or _connected()
-        self._user = user or getpass.getuser()
+        self.user = user or getpass.getuser()
+        """Under whose name runs are submitted."""
         self._project = project or (find_project_root(Path.cwd()) or Path.cwd()).name
         self._now = now
         self._sleep = sleep
@@ -82,12 +84,15 @@ class Client:
 
     # -- submitting ----------------------------------------------------------------------------------------------
 
-    def train(self, spec: RunSpec) -> Run:
-        """Upload the project and start the run; answers it as submitted.
+    def train(self, spec: RunSpec) -> RunHandle:
+        """Upload the project and start the run.
 
         Raises InvalidSpec before anything is made when the training cannot be run.
         """
-        return self.launch(self.plan(prepare(spec)))
+        return self._held(self.launch(self.plan(prepare(spec))))
+
+    def _held(self, run: Run) -> RunHandle:
+        return RunHandle(self, run.run_id, self._now)
 
     def plan(self, prepared: PreparedProject) -> Plan:
         """Check the instance types and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type."""
@@ -175,7 +180,7 @@ class Client:
             run_id=run_id,
             name=name,
             project=project,
-            user=self._user,
+            user=self.user,
             spec=spec,
             message="Submitted.",
             created_at=now,
@@ -321,9 +326,13 @@ class Client:
         """Find a run by its id, the beginning of it, or `last`. Raises NotFoundError."""
         return find_run(self._deployment.runs, self._project, name)
 
-    def runs(self, limit: int = 20) -> tuple[Run, ...]:
-        """The project's newest runs, newest first."""
-        return self._deployment.runs.runs_of_project(self._project, limit)
+    def handle(self, name: str) -> RunHandle:
+        """Take a run up again by its id, the beginning of it, or `last`. Raises NotFoundError."""
+        return self._held(self.run(name))
+
+    def runs(self, limit: int = 20, *, all_users: bool = True) -> tuple[Run, ...]:
+        """The project's newest runs, newest first; of this user alone unless `all_users`."""
+        return self._deployment.runs.runs_of_project(self._project, limit, None if all_users else self.user)
 
     def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
         """The run's attempts, first to last."""
@@ -373,7 +382,7 @@ class Client:
 
     def cancel(self, run_id: RunId, *, now: bool = False) -> StopAnswer:
         """Let the run save, then end it; `now` ends its machine at once."""
-        return self._deployment.stopper.stop(StopCommand(run_id=run_id, requested_by=self._user, now=now))
+        return self._deployment.stopper.stop(StopCommand(run_id=run_id, requested_by=self.user, now=now))
 
 
 def _is_known(catalogue: MachineTypes, name: str) -> bool:

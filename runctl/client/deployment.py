@@ -37,7 +37,7 @@ class RunTable(Protocol):
         """Read the timeline, oldest first."""
         ...
 
-    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
+    def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         """Read a project's newest runs, newest first (index: eventually consistent)."""
         ...
 

@@ -86,15 +86,17 @@ class RunsTable:
         for item in self._by_index(Index.OPEN_RUNS, items.OPEN, items.UNSETTLED_VALUE):
             yield items.attempt_of(item)
 
-    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
-        """Read the newest runs of a project, newest first (index: eventually consistent)."""
+    def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
+        """Read the newest runs of a project, or of one user of it, newest first (index: eventually consistent)."""
         found: list[Run] = []
         if limit < 1:
             return ()
         for item in self._by_index(
             Index.BY_PROJECT, "project", project, newest_first=True, page_size=min(limit, 1_000)
         ):
-            found.append(items.run_of(item))
+            run = items.run_of(item)
+            if user in (None, run.user):
+                found.append(run)
             if len(found) == limit:
                 break
         return tuple(found)

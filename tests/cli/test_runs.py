@@ -222,3 +222,39 @@ def test_cancel_now_ends_it_at_once(runctl: CommandLine) -> None:
 
     assert runctl.deployment.stopper.commands[0].now is True
     assert answer.stdout == f"{RunId('r-1hx3k7pabcde')}  STOPPING\n"
+
+
+# -- two people, one account -----------------------------------------------------------------------------------------
+
+
+def test_ps_lists_ones_own_runs_and_all_users_when_asked(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run("r-1hx3k7paaaaa", user="ada"))
+    runctl.deployment.add(a_run("r-1hx3k7pbbbbb", user="bob"))
+
+    mine, everyones = runctl.json("ps").data["runs"], runctl.json("ps", "--all-users").data["runs"]
+
+    assert [run["user"] for run in mine] == ["ada"]
+    assert {run["user"] for run in everyones} == {"ada", "bob"}
+
+
+def test_nobody_cancels_anothers_run_without_naming_it_whole(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run("r-1hx3k7pbbbbb", user="bob", status=RunStatus.RUNNING))
+
+    by_prefix, as_last = runctl("cancel", "1hx3k7pb"), runctl("cancel", "last")
+    nothing_yet = list(runctl.deployment.stopper.commands)
+    by_id = runctl("cancel", "r-1hx3k7pbbbbb")
+
+    for refused in (by_prefix, as_last):
+        assert refused.exit_code == 2
+        assert "is bob's, not yours" in refused.stderr
+        assert "runctl cancel r-1hx3k7pbbbbb" in refused.stderr
+    assert nothing_yet == []
+    assert by_id.exit_code == 0
+
+
+def test_wait_returns_the_trainings_result(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run("r-1hx3k7pbbbbb", status=RunStatus.FAILED, reason=Reason.USER_ERROR))
+
+    answer = runctl.json("wait", "last")
+
+    assert (answer.exit_code, answer.data["reason"]) == (1, "USER_ERROR")

@@ -58,8 +58,8 @@ class MemoryRuns:
     def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
         return tuple(event for event in self.timeline if event.run_id == run_id)
 
-    def runs_of_project(self, project: str, limit: int) -> tuple[Run, ...]:
-        mine = [run for run in self.runs.values() if run.project == project]
+    def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
+        mine = [run for run in self.runs.values() if run.project == project and user in (None, run.user)]
         return tuple(sorted(mine, key=lambda run: run.created_at, reverse=True)[:limit])
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:

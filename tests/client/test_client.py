@@ -42,7 +42,7 @@ def spec(tmp_path: Path) -> RunSpec:
 def test_train_uploads_writes_the_run_and_starts_its_execution(
     deployment: MemoryDeployment, client: Client, spec: RunSpec
 ) -> None:
-    run = client.train(spec)
+    run = client.train(spec).run
 
     assert deployment.code.archives.keys() == {run.spec.code.key}
     assert deployment.runs.runs[run.run_id] == run
@@ -104,7 +104,7 @@ def test_a_start_of_which_only_the_answer_was_lost_is_a_start(
 
     monkeypatch.setattr(deployment.executions, "start", begin_and_lose_the_answer)
 
-    run = client.train(spec)
+    run = client.train(spec).run
 
     assert deployment.runs.runs[run.run_id].status is RunStatus.PROVISIONING
 
@@ -154,7 +154,7 @@ def test_estimate_is_the_dearest_type_for_the_whole_time_with_its_disk_and_addre
         }
     )
 
-    run = client.train(asked)
+    run = client.train(asked).run
 
     assert run.estimated_usd == (None if total is None else Decimal(total))
 
@@ -162,8 +162,8 @@ def test_estimate_is_the_dearest_type_for_the_whole_time_with_its_disk_and_addre
 def test_larger_disk_costs_more(client: Client, spec: RunSpec) -> None:
     hour = {"max_runtime_s": 3_600, "purchase_option": PurchaseOption.ON_DEMAND}
 
-    usual = client.train(spec.model_copy(update=hour))
-    large = client.train(spec.model_copy(update={**hour, "disk_gib": 830}))
+    usual = client.train(spec.model_copy(update=hour)).run
+    large = client.train(spec.model_copy(update={**hour, "disk_gib": 830})).run
 
     assert usual.estimated_usd is not None
     assert large.estimated_usd == usual.estimated_usd + Decimal("0.08")

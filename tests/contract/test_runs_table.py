@@ -120,6 +120,18 @@ def test_a_projects_newest_runs_come_first_across_pages() -> None:
     assert table.runs_of_project("nobody's", 5) == ()
 
 
+@pytest.mark.usefixtures("aws")
+def test_one_users_runs_are_found_behind_pages_of_others() -> None:
+    table = a_runs_table()
+    for number in range(5):
+        user = "bob" if number == 0 else "ada"
+        table.create_run(a_run(RunId(f"r-{number:012d}"), created_at=after(number), user=user))
+
+    (found,) = table.runs_of_project("vision", 1, "bob")
+
+    assert found.created_at == after(0)
+
+
 # -- conflicts, throttles, refusals ------------------------------------------------------------------------------
 
 

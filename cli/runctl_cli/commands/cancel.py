@@ -2,6 +2,7 @@
 
 import click
 
+from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
 from runctl_cli.root import Verb
 
@@ -19,10 +20,16 @@ Examples:
 def cancel(invocation: Invocation, run_name: str, now: bool) -> None:
     """Let a run save, then end it.
 
-    RUN is an id, the beginning of one, or "last". A run that has ended stays as it is.
+    RUN is an id, the beginning of one, or "last"; of somebody else's run the whole id. A run that has ended stays as
+    it is.
     """
     client = invocation.client
     run = client.run(run_name)
+    if run.user != client.user and run_name != run.run_id:
+        raise Declined(
+            f"Run {run.run_id} ({run.name}) is {run.user}'s, not yours; nothing was ended.",
+            hint=f"End it all the same by its whole id: runctl cancel {run.run_id}",
+        )
     answer = client.cancel(run.run_id, now=now)
 
     def text() -> None:

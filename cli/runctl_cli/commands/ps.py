@@ -8,29 +8,33 @@ from runctl_cli.root import Verb
 EXAMPLES = """\b
 Examples:
   runctl ps
-  runctl ps --limit 100
+  runctl ps --all-users --limit 100
 """
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many, newest first.")
+@click.option("--all-users", "-a", is_flag=True, help="Not only yours.")
 @click.pass_obj
-def ps(invocation: Invocation, limit: int) -> None:
+def ps(invocation: Invocation, limit: int, all_users: bool) -> None:
     """List runs.
 
-    Those of this project, newest first, whoever started them.
+    Yours in this project, newest first.
     """
     from runctl.client.documents import listed_document
 
-    runs = invocation.client.runs(limit)
+    runs = invocation.client.runs(limit, all_users=all_users)
 
     def text() -> None:
         from runctl_cli.run_text import age_text
         from runctl_cli.tables import table_lines
 
         if not runs:
-            invocation.say("This project has no runs yet.")
-            invocation.say_next(("runctl train SCRIPT", "train on a machine of its own"))
+            invocation.say("This project has no runs yet." if all_users else "You have no runs in this project yet.")
+            invocation.say_next(
+                ("runctl ps --all-users", "those of others too"),
+                ("runctl train SCRIPT", "train on a machine of its own"),
+            )
             return
         head = ("RUN", "NAME", "STATUS", "REASON", "ATTEMPTS", "STEP", "SUBMITTED", "BY")
         rows = [
