@@ -80,7 +80,7 @@ def test_the_command_line_alone_asks_for_no_emulator(metadata: Message) -> None:
     required = metadata.get_all("Requires-Dist") or []
     thin = {text.split(">")[0].split("=")[0] for text in required if "extra" not in text}
 
-    assert thin == {"boto3", "click", "pathspec", "pydantic", "rich"}
+    assert thin == {"boto3", "click", "pathspec", "pydantic", "rich", "ruamel.yaml"}
 
 
 def test_its_one_program_is_runctl(files: dict[str, bytes]) -> None:

@@ -25,12 +25,14 @@ Examples:
   runctl train train.py --instance-type g5.xlarge --spot --wait
   runctl train train.py --max-runtime 6h --max-cost 10 -- --epochs 3
   runctl train train.py --script-args "--epochs 3"
+  runctl train -f run.yaml --spot
   runctl train --command "torchrun --nproc-per-node 8 train.py"
 """
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [-- ARGS]...")
+@click.option("--file", "-f", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run as a YAML file says.")
 @click.option("--module", "-m", metavar="MODULE", help="Run a module of the project, as python -m does.")
 @click.option("--command", metavar="TEXT", help="Run a command, split as a shell would; no shell reads it.")
 @click.option(
@@ -86,6 +88,7 @@ Examples:
 def train(
     invocation: Invocation,
     words: tuple[str, ...],
+    file: Path | None,
     module: str | None,
     command: str | None,
     script_args: str | None,
@@ -102,7 +105,15 @@ def train(
     from runctl.client.client import prepare
 
     configuration = invocation.configuration
-    what = what_to_run(words, module=module, command=command, script_args=script_args)
+    if file is None:
+        what = what_to_run(words, module=module, command=command, script_args=script_args)
+    else:
+        from runctl_cli.spec_file import read_spec_file
+
+        asked_by_file = read_spec_file(file)
+        configuration = asked_by_file.over(configuration)
+        what = asked_by_file.what_to_run(words, module=module, command=command, script_args=script_args)
+        asked["name"] = asked["name"] or asked_by_file.name
     spec = _spec(configuration, what, **asked)
     prepared = prepare(spec)
     for skipped in prepared.files.skipped:
