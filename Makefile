@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel bench burst aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel bench burst chaos chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,12 @@ bench: assembly ## Measure the local target: first line of a training, memory, w
 
 burst: assembly ## Submit 200 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst
+
+chaos: assembly ## Let 10000 simulated runs meet every fault (RUNS=...), or tell one story again (SEED=...)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(FIRST),--first $(FIRST))
+
+chaos-bugs: assembly ## Plant bugs one by one and see that the simulation finds each
+	$(BIN)/python -m tests.chaos.bugs
 
 aws-smoke: assembly ## Deploy, interrupt, check and remove in a real account (ACCOUNT=..., at most 1 USD)
 	$(BIN)/python -m tests.aws_smoke --account "$(ACCOUNT)" $(if $(PROFILE),--profile $(PROFILE)) $(if $(REGION),--region $(REGION))

@@ -13,7 +13,7 @@ from runctl import errors
 from runctl.model.decision import Action, Conclusion, Decision
 from runctl.model.names import Function, State
 from runctl.model.status import RunStatus
-from stacks.state_machine.retries import EVERY_STEP, MACHINE_GOING
+from stacks.state_machine.retries import EVERY_STEP, MACHINE_GOING, SILENT_FUNCTION
 
 STEP_TIMEOUT: Final = Duration.seconds(90)
 """Of one invocation of a step that answers at once. More than FUNCTION_TIMEOUT: Lambda's own word comes first."""
@@ -84,8 +84,8 @@ def _step(
         task_timeout=sfn.Timeout.duration(STEP_TIMEOUT),
         retry_on_service_exceptions=False,
     )
-    policies = (*EVERY_STEP, MACHINE_GOING) if state in _ENDS_MACHINES else EVERY_STEP
-    for policy in policies:
+    policies = (*EVERY_STEP, SILENT_FUNCTION)
+    for policy in (*policies, MACHINE_GOING) if state in _ENDS_MACHINES else policies:
         policy.apply_to(task)
     return task
 

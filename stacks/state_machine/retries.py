@@ -64,6 +64,16 @@ CRASHED_FUNCTION: Final = RetryPolicy(
 )
 """A function that ran out of time or of its process: each step may be repeated, for it writes before it acts."""
 
+SILENT_FUNCTION: Final = RetryPolicy(
+    errors=("States.Timeout",),
+    interval_s=2,
+    backoff_rate=2.0,
+    max_delay_s=10,
+    max_attempts=2,
+)
+"""An invocation of which nothing was heard in the step's time: as one that crashed. Not for steps that wait for a
+token, whose timeout is an answer."""
+
 AWS_THROTTLING: Final = RetryPolicy(
     errors=(errors.Throttled.__name__, errors.AwsUnavailable.__name__),
     interval_s=2,

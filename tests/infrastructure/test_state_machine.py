@@ -171,7 +171,17 @@ def test_error_names_are_classes_of_ours_or_names_of_aws(states: States) -> None
 def test_nothing_is_retried_merely_because_it_failed(states: States) -> None:
     retried = {e for state in states.values() for retrier in state.get("Retry", []) for e in retrier["ErrorEquals"]}
 
-    assert not retried & {"States.ALL", "States.TaskFailed", "States.Timeout", "States.HeartbeatTimeout"}
+    assert not retried & {"States.ALL", "States.TaskFailed", "States.HeartbeatTimeout"}
+
+
+def test_a_step_of_which_nothing_was_heard_is_tried_again_and_one_that_waits_is_not(states: States) -> None:
+    retrying = {
+        name
+        for name, state in states.items()
+        if any("States.Timeout" in retrier["ErrorEquals"] for retrier in state.get("Retry", []))
+    }
+
+    assert retrying == {state.value for state in FUNCTION_OF_STATE if state not in CALLBACKS}
 
 
 def test_throttled_invocations_are_retried_long_and_with_jitter(states: States) -> None:
