@@ -77,6 +77,7 @@ class ControllerStack(Stack):
                 metric_namespace=names.metric_namespace,
             ),
             variables={
+                Variable.STACK_NAME: Aws.STACK_NAME,
                 Variable.RUNS_TABLE: storage.runs.table_name,
                 Variable.BUDGETS_TABLE: storage.budgets.table_name,
                 Variable.BUCKET: storage.bucket.bucket_name,

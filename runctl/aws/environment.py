@@ -44,6 +44,11 @@ class FunctionEnvironment:
         return tuple(part.strip() for part in self._named(Variable.SUBNET_IDS).split(",") if part.strip())
 
     @property
+    def stack_name(self) -> str:
+        """Name of the stack."""
+        return self._named(Variable.STACK_NAME)
+
+    @property
     def machine_role_id(self) -> str:
         """Unique id of the machines' role, the first half of their `aws:userid`."""
         return self._named(Variable.MACHINE_ROLE_ID)

@@ -40,6 +40,7 @@ class Deployment:
         environment = self._environment
         return ControllerSettings(
             region=environment.region,
+            stack_name=environment.stack_name,
             bucket=environment.bucket,
             bus_name=environment.bus_name,
             machine_log_group=environment.machine_log_group,

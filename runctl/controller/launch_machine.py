@@ -114,6 +114,7 @@ def _next_try(
         {kind.name: images[kind.architecture, kind.accelerator] for kind in types},
         settings.launch_template_id,
         {} if run.spec.disk_gib is None else {image: machines.root_device(image) for image in set(images.values())},
+        settings.stack_name,
     )
     return LaunchTry(number=number, client_token=request["ClientToken"], request=request)
 

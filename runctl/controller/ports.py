@@ -16,6 +16,7 @@ from runctl.model.names import Metric
 from runctl.model.price import Price, PriceStep, Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, PurchaseOption, Run, StopRequest
 from runctl.model.service_events import ExecutionStatus
+from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 
 
@@ -111,6 +112,14 @@ class RunStore(Protocol):
     def settle(self, attempt: Attempt, settlement: Settlement, spending: Spending) -> bool:
         """Write what the attempt's machine cost, add it to its run's sums, ended or not, and to the ledger: once, in
         one transaction. False when it is settled already, or EC2 has not said that the machine goes."""
+        ...
+
+    def last_sweep(self) -> Sweep | None:
+        """Read what the reaper's last look came to; None before the first."""
+        ...
+
+    def save_sweep(self, sweep: Sweep) -> None:
+        """Replace the sweep that was read as `sweep.version`. Raises StaleWriteError when another look was faster."""
         ...
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

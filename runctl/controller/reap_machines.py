@@ -1,9 +1,8 @@
-"""Look for machines that no run owns, and conclude runs that nothing else will conclude."""
+"""The regular look: machines that no run owns are ended, and runs that nothing else will set right are."""
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from runctl.controller.conclusion import Concluding, conclude
+from runctl.controller.conclusion import Concluding
 from runctl.controller.ports import (
     Bucket,
     Clock,
@@ -14,90 +13,92 @@ from runctl.controller.ports import (
     Notifications,
     RunStore,
     Schedules,
+    TaskTokens,
 )
-from runctl.controller.taking_over import REASON_OF_STATUS, take_over
-from runctl.errors import RunctlError
-from runctl.model import timing
-from runctl.model.ids import RunId
-from runctl.model.machine import MachineView
-from runctl.model.names import Metric, Tag
-from runctl.model.run import Run
-from runctl.model.service_events import ExecutionStatus
+from runctl.controller.reconcile import Reconciling, reconcile
+from runctl.controller.settings import ControllerSettings
+from runctl.controller.strays import end_strays
+from runctl.errors import RunctlError, StaleWriteError
+from runctl.model.names import Metric
+from runctl.model.sweep import Deed, Sweep, SweepRequest
 
-_LIVING: Final = (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
+_SHOWN = 20
+"""How many deeds a notification names; the sweep in the table and the log line hold them all."""
 
 
 def reap_machines(
+    request: SweepRequest,
     *,
     runs: RunStore,
     machines: Machines,
     commands: Commands,
     executions: Executions,
+    tokens: TaskTokens,
     bucket: Bucket,
     schedules: Schedules,
     notifications: Notifications,
     metrics: Metrics,
+    settings: ControllerSettings,
     now: Clock,
 ) -> dict[str, Any]:
-    """List machines with our tag that no open run owns, and end runs whose execution has ended without them.
+    """End machines with our tags that no run owns at two looks, and do for open runs what lost events would have.
 
-    A run that cannot be concluded does not keep the others from it: what it raised is raised at last.
+    What cannot be done for one machine or run does not keep the others from it: it is raised at last. A dry run writes
+    nothing and tells what it would do.
     """
     at = now()
-    stray = [view.instance_id for view in machines.tagged_machines() if _is_stray(view, runs, at)]
-    ports = Concluding(runs, machines, bucket, schedules, notifications, now)
-    stranded: list[RunId] = []
-    faults: list[RunctlError] = []
+    last = runs.last_sweep()
+    strays = end_strays(
+        {} if last is None else last.strikes,
+        runs=runs,
+        machines=machines,
+        stack_name=settings.stack_name,
+        dry_run=request.dry_run,
+        at=at,
+    )
+    needs = Reconciling(Concluding(runs, machines, bucket, schedules, notifications, now), executions, commands, tokens)
+    count, deeds, faults = 0, list[Deed](), list(strays.faults)
     for run in runs.open_runs():
+        count += 1
         try:
-            if _reconcile(run, executions, commands, ports, at):
-                stranded.append(run.run_id)
+            deed = reconcile(run, needs, at, dry_run=request.dry_run)
         except RunctlError as fault:
             faults.append(fault)
-    metrics.put(Metric.STRAY_MACHINES, len(stray))
-    metrics.put(Metric.STRANDED_RUNS, len(stranded))
-    if faults:
-        raise faults[0]
-    return {"stray_machines": stray, "stranded_runs": stranded}
+        else:
+            deeds += [] if deed is None else [deed]
+    sweep = Sweep(
+        at=at,
+        dry_run=request.dry_run,
+        machines=strays.seen,
+        runs=count,
+        strikes=strays.strikes,
+        deeds=(*strays.deeds, *deeds),
+        faults=tuple(fault.message for fault in faults),
+        version=0 if last is None else last.version,
+    )
+    if not request.dry_run:
+        metrics.put(Metric.STRAY_MACHINES, len(strays.deeds))
+        metrics.put(Metric.STRANDED_RUNS, len(deeds))
+        _keep(sweep, runs)
+        _tell(sweep, notifications)
+        if faults:
+            raise faults[0]
+    return sweep.model_dump(mode="json", exclude={"version"})
 
 
-def _reconcile(run: Run, executions: Executions, commands: Commands, ports: Concluding, at: datetime) -> bool:
-    """Do for a run what events would have led to; tells whether nothing else was working on it any more.
-
-    The event of an execution's end may be lost: its delivery type is "best effort" (Amazon EventBridge Events
-    Reference, "AWS Step Functions events").
-    """
-    status = executions.status(run.run_id)
-    if status is not None and status in REASON_OF_STATUS and not run.execution_ended:
-        return take_over(run.run_id, status, at, ports=ports, commands=commands) != "nothing"
-    if not _is_stranded(run, status, ports.runs, at):
-        return False
-    conclude(run.run_id, ports)
-    return True
+def _keep(sweep: Sweep, runs: RunStore) -> None:
+    """Keep what was seen. Another look at the same time has kept its own: machines have been looked at either way."""
+    try:
+        runs.save_sweep(sweep)
+    except StaleWriteError:
+        return
 
 
-def _is_stray(view: MachineView, runs: RunStore, at: datetime) -> bool:
-    """Whether no open run owns the machine, and it is older than the grace; a protected one is left alone."""
-    if Tag.PROTECTED in view.tags or view.state.is_final:
-        return False
-    if view.launched_at is None or at - view.launched_at < timing.REAPER_GRACE:
-        return False
-    run = runs.run(RunId(view.tags.get(Tag.RUN, "")))
-    if run is None or run.status.is_terminal or run.attempt == 0:
-        return True
-    owner = next((a for a in runs.attempts(run.run_id) if a.instance_id == view.instance_id), None)
-    return owner is None or (owner.number != run.attempt and not owner.is_draining)
-
-
-def _is_stranded(run: Run, status: ExecutionStatus | None, runs: RunStore, at: datetime) -> bool:
-    """Whether nothing will conclude the run any more: its execution has ended, or never began, and no machine of its
-    own can report an end. One whose time to save is long over counts too."""
-    if status in _LIVING:
-        return False
-    if status is None and at - run.created_at < timing.REAPER_GRACE:
-        return False
-    if run.stop_request is not None:
-        limit = run.stop_request.requested_at + timedelta(seconds=run.spec.save_limit_s) + timing.REAPER_GRACE
-        if at > limit:
-            return True
-    return not any(attempt.owns_live_machine for attempt in runs.attempts(run.run_id))
+def _tell(sweep: Sweep, notifications: Notifications) -> None:
+    """Tell people, for none of this should ever be needed."""
+    if not sweep.deeds:
+        return
+    told = [deed.text for deed in sweep.deeds[:_SHOWN]]
+    if len(sweep.deeds) > _SHOWN:
+        told.append(f"And {len(sweep.deeds) - _SHOWN} more: see the log of reap_machines.")
+    notifications.send(f"runctl: the reaper acted on {len(sweep.deeds)}", "\n".join(told))

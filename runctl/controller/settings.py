@@ -12,6 +12,7 @@ class ControllerSettings(Model):
     """Names of what was deployed, and the one limit that the machine is told."""
 
     region: str
+    stack_name: str = ""
     bucket: str = ""
     bus_name: str = ""
     machine_log_group: str = ""

@@ -63,6 +63,7 @@ class Variable(StrEnum):
     SCHEDULE_ROLE_ARN = "RUNCTL_SCHEDULE_ROLE_ARN"
     DEAD_LETTER_ARN = "RUNCTL_DEAD_LETTER_ARN"
     """Queue for what the one-time schedules could not deliver."""
+    STACK_NAME = "RUNCTL_STACK_NAME"
     METRIC_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 
 
@@ -114,7 +115,10 @@ class Tag(StrEnum):
     ATTEMPT = "runctl:attempt"
     PROJECT = "runctl:project"
     USER = "runctl:user"
+    STACK = "runctl:stack"
+    """Name of the deployment that launched it: its reaper leaves the machines of another one alone."""
     PROTECTED = "runctl:protected"
+    """Put on a machine by a person, with any value: the reaper leaves it alone."""
 
 
 class Metric(StrEnum):
@@ -128,6 +132,6 @@ class Metric(StrEnum):
     USD_PER_HOUR = "UsdPerHour"
     """What all machines of open runs cost an hour, as far as their prices are known."""
     STRAY_MACHINES = "StrayMachines"
-    """Machines with our tag that no open run owns, and that are older than the grace."""
+    """Machines that no run owned and that the reaper ended."""
     STRANDED_RUNS = "StrandedRuns"
-    """Open runs whose execution has ended and that own no machine: concluded by the reaper."""
+    """Open runs that the reaper had to set right: it concluded them, or answered what they waited for."""

@@ -23,6 +23,10 @@ DEAD_MAN: Final = timedelta(seconds=1_800)
 REAPER_GRACE: Final = timedelta(seconds=3_600)
 """Age below which the reaper leaves a machine alone that no run seems to own."""
 
+REAPER_SECOND_LOOK: Final = timedelta(minutes=10)
+"""How long a machine must have been seen without an owner, look after look, before the reaper ends it. More than
+SPOT_NOTICE and POWER_OFF_DELAY: a machine that drains after its attempt is over goes by itself."""
+
 READY_TIMEOUT: Final = timedelta(seconds=900)
 """From launch to SSM Online. Booting a GPU machine and installing a Python takes minutes; more than READY_ANNOUNCED."""
 

@@ -64,6 +64,7 @@ def fleet_request(
     images: Mapping[str, str],
     launch_template_id: str,
     root_devices: Mapping[str, str] = MappingProxyType({}),
+    stack_name: str = "",
 ) -> dict[str, Any]:
     """Write a launch try's whole request. `images` names the AMI of each instance type; `root_devices` the root
     device of each AMI, needed only for a run that asks for a disk of its own.
@@ -84,7 +85,7 @@ def fleet_request(
         if spot
         else {"OnDemandOptions": {"AllocationStrategy": "prioritized"}}
     )
-    tags = [{"Key": key, "Value": value} for key, value in _tags(run, number).items()]
+    tags = [{"Key": key, "Value": value} for key, value in _tags(run, number, stack_name).items()]
     return {
         "Type": "instant",
         "ClientToken": client_token(run.run_id, number, launch_try),
@@ -127,12 +128,13 @@ def _disk(run: Run, image_id: str, root_devices: Mapping[str, str]) -> dict[str,
     return {"BlockDeviceMappings": [{"DeviceName": root_devices[image_id], "Ebs": ebs}]}
 
 
-def _tags(run: Run, number: AttemptNumber) -> dict[str, str]:
+def _tags(run: Run, number: AttemptNumber, stack_name: str) -> dict[str, str]:
     tags = {
         Tag.RUN.value: run.run_id,
         Tag.ATTEMPT.value: str(number),
         Tag.PROJECT.value: run.project,
         Tag.USER.value: run.user,
+        **({Tag.STACK.value: stack_name} if stack_name else {}),
         "Name": f"runctl {run.name}",
     }
     return {key: value[:_TAG_VALUE_CHARACTERS] for key, value in tags.items()}

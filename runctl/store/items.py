@@ -11,6 +11,7 @@ from runctl.model.base import Model, iso
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.price import Spending
 from runctl.model.run import Run
+from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 from runctl.store.attributes import decode, encode, plain
 
@@ -46,6 +47,21 @@ def event_key(event: TimelineEvent) -> "Item":
     """Key of a timeline event's item: the same event has the same key."""
     sort_key = keys.event_sort_key(iso(event.at), event.event_id)
     return {PARTITION_KEY: {"S": keys.run_partition(event.run_id)}, SORT_KEY: {"S": sort_key}}
+
+
+def sweep_key() -> "Item":
+    """Key of the one item that holds the reaper's last look."""
+    return {PARTITION_KEY: {"S": "SWEEP"}, SORT_KEY: {"S": "LAST"}}
+
+
+def sweep_item(sweep: Sweep) -> "Item":
+    """Write a sweep as its item."""
+    return sweep_key() | _fields(sweep)
+
+
+def sweep_of(item: "Item") -> Sweep:
+    """Read a sweep from its item."""
+    return Sweep.model_validate(_values(item))
 
 
 def run_item(run: Run) -> "Item":

@@ -13,6 +13,7 @@ from runctl.model.names import Index
 from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
 from runctl.model.status import RunStatus
+from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 from runctl.store import items
 from runctl.store.attributes import encode
@@ -259,6 +260,21 @@ class RunsTable:
             values={":zero": 0, **{f":{name}": amount for name, amount in sums.items()}},
         )
         return self._try_write([of_attempt, of_run, self._put(items.spending_item(spending), _IS_NEW)])
+
+    def last_sweep(self) -> Sweep | None:
+        """Read what the reaper's last look came to; None before the first."""
+        item = self._get(items.sweep_key())
+        return None if item is None else items.sweep_of(item)
+
+    def save_sweep(self, sweep: Sweep) -> None:
+        """Replace the sweep that was read as `sweep.version`. Raises StaleWriteError when another look was faster."""
+        item = items.sweep_item(sweep.model_copy(update={"version": sweep.version + 1}))
+        put = (
+            self._put(item, "#version = :version", {":version": sweep.version})
+            if sweep.version
+            else self._put(item, _IS_NEW)
+        )
+        self._write_or_raise([put], "the reaper's last look")
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:
         """Write timeline events; one that is there already is left as it is."""

@@ -94,7 +94,14 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         Function.OBSERVE_EXECUTION: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES),
         Function.STOP_RUN: (*CONCLUDES, Need.WRITE_HANDOFF, Need.ANSWER_TOKENS, *_COMMANDS, Need.SET_SCHEDULES),
         Function.WATCH_COSTS: (Need.KEEP_RUNS, Need.DESCRIBE_MACHINES, Need.KNOW_PRICES, Need.PUT_METRICS),
-        Function.REAP_MACHINES: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES, Need.ASK_EXECUTIONS, Need.PUT_METRICS),
+        Function.REAP_MACHINES: (
+            *CONCLUDES,
+            *_COMMANDS,
+            Need.ANSWER_TOKENS,
+            Need.SET_SCHEDULES,
+            Need.ASK_EXECUTIONS,
+            Need.PUT_METRICS,
+        ),
     }
 )
 

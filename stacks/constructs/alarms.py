@@ -32,12 +32,12 @@ class Alarms(Construct):
         self._more_than_none(
             "StrayMachines",
             figures.ours(Metric.STRAY_MACHINES, period=_OFTEN),
-            "Machines are running that no open run owns. `runctl ps` shows the runs; EC2 shows tag runctl:run.",
+            "Machines ran that no run owned, and were ended: see the notification, or the log of reap_machines.",
         )
         self._more_than_none(
             "StrandedRuns",
             figures.ours(Metric.STRANDED_RUNS, period=_OFTEN),
-            "Runs were open though nothing worked on them any more; the reaper concluded them.",
+            "Runs waited for what would never have come, and were set right: see the log of reap_machines.",
         )
         self._more_than_none(
             "RunsOverCost",

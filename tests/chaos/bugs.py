@@ -7,7 +7,8 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from unittest.mock import patch
@@ -21,10 +22,13 @@ from runctl.controller import (
     observe_command,
     observe_machine,
     start_training,
+    strays,
 )
+from runctl.model import timing
 from runctl.model.attempt import Attempt, FactKind
+from runctl.model.names import Tag
 from runctl.model.run import Run
-from runctl.policy import facts, resume
+from runctl.policy import facts, reaping, resume
 from tests.chaos.ec2 import PAGE, Ec2
 from tests.chaos.functions import quiet_for_good
 from tests.chaos.story import Result, tell
@@ -82,6 +86,12 @@ def _without_report(attempt: Attempt, **_ports: Any) -> tuple[Attempt, None]:
     return attempt, None
 
 
+def _without_protection(sighting: reaping.Sighting, stack_name: str, now: datetime) -> reaping.Judgement:
+    tags = {name: value for name, value in sighting.view.tags.items() if name != Tag.PROTECTED}
+    unprotected = replace(sighting, view=sighting.view.model_copy(update={"tags": tags}))
+    return reaping.judge(unprotected, stack_name, now)
+
+
 def _gone_wins(attempt: Attempt) -> Any:
     if FactKind.GONE in attempt.facts:
         return None
@@ -110,6 +120,16 @@ BUGS = (
         "the reaper reads one page",
         "machines beyond the first page of DescribeInstances are never looked at",
         ((Ec2, "tagged_machines", _first_page),),
+    ),
+    Bug(
+        "there is no grace",
+        "what was written a moment ago already counts as left behind",
+        ((timing, "REAPER_GRACE", timedelta(0)),),
+    ),
+    Bug(
+        "a protected machine is not spared",
+        "the tag runctl:protected is not looked for",
+        ((strays, "judge", _without_protection),),
     ),
     Bug(
         "the token is stored and nobody looks",

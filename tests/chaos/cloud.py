@@ -12,7 +12,7 @@ from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob
 from runctl.model.machine import MachineState, MachineView
-from runctl.model.names import Function
+from runctl.model.names import Function, Tag
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.service_events import CommandStatus, ExecutionStatus, MachineEventKind
 from runctl.model.stop import StopAction, StopCommand
@@ -24,7 +24,7 @@ from tests.chaos.interpreter import Execution, TaskFailed, Tokens
 from tests.chaos.loop import Loop
 from tests.chaos.machine import Machine
 from tests.chaos.script import Script
-from tests.chaos.truth import Ledger, MachineTruth
+from tests.chaos.truth import Ledger, MachineTruth, StrayTruth
 from tests.fakes.machines import SUBNETS
 from tests.fakes.runs import InMemoryRunStore
 from tests.fakes.services import FakeBucket, FakeCommands, FakeMetrics, FakeNotifications, FakePrices
@@ -140,6 +140,7 @@ class Cloud:
         self.runtime = Runtime(loop, weather, ledger, self)
         self.settings = ControllerSettings(
             region="us-east-1",
+            stack_name="runctl",
             bucket="the-bucket",
             bus_name="the-bus",
             machine_log_group="/runctl/machines",
@@ -158,6 +159,7 @@ class Cloud:
         self.schedules = Schedules(loop, self._terminate)
         self.notifications = FakeNotifications()
         self.metrics = FakeMetrics()
+        self._is_look_lost = False
         self.on_training: Callable[[Machine], None] = lambda _machine: None
 
     # -- runs ----------------------------------------------------------------------------------------------------
@@ -235,8 +237,13 @@ class Cloud:
 
     def reap(self) -> None:
         """Let the schedule call the reaper, now and again and again."""
-        if not self._weather.strikes("lost", self._loop.now):
-            self.runtime.invoke_later(Function.REAP_MACHINES, {})
+        # Never twice in a row: EventBridge Scheduler tries again, and the promise is about looks that were made.
+        self._is_look_lost = not self._is_look_lost and self._weather.strikes("lost", self._loop.now)
+        if not self._is_look_lost:
+            for _ in range(2 if self._weather.strikes("doubled", self._loop.now) else 1):
+                self.runtime.invoke_later(Function.REAP_MACHINES, {}, self._chance.uniform(0, 5))
+        if self._weather.strikes("leftover", self._loop.now):
+            self._leave_over()
         self._loop.after(REAPER_EVERY_S, self.reap)
 
     # -- machines ------------------------------------------------------------------------------------------------
@@ -317,6 +324,21 @@ class Cloud:
         if strikes("deletes", now):
             after(chance.uniform(0, 1_200), lambda: self._delete(machine))
 
+    def _leave_over(self) -> None:
+        """Let there be a machine that no run of this story launched: a stray, or one that must be left alone."""
+        nobodys = {Tag.RUN.value: "r-000000000000", Tag.STACK.value: self.settings.stack_name}
+        tags, is_ours = self._chance.choice(
+            (
+                (nobodys, True),
+                (nobodys, True),
+                ({**nobodys, Tag.PROTECTED.value: "ada"}, False),
+                ({**nobodys, Tag.STACK.value: "another"}, False),
+            )
+        )
+        instance_id = self.machines.add_stray(tags, self._chance.uniform(0, 7_200))
+        self._ledger.strays[instance_id] = StrayTruth(self._loop.now, is_ours)
+        self._ledger.tell("somebody", "leaves {} behind: {}", instance_id, tags)
+
     def _refused(self, machine: Machine) -> None:
         if self.machines.is_alive(machine.instance_id):
             machine.truth.refused_at = self._loop.now
@@ -361,11 +383,9 @@ class Cloud:
             self.machines.end(machine.instance_id, "Client.UserInitiatedShutdown", message)
 
     def _changed(self, instance_id: InstanceId, state: MachineState) -> None:
-        machine = self.living[instance_id]
-        if state is MachineState.TERMINATED:
-            machine.die()
-        else:
-            machine.shut_down()
+        machine = self.living.get(instance_id)
+        if machine is not None:
+            machine.die() if state is MachineState.TERMINATED else machine.shut_down()
         if state.value in _GOING:
             self._tell_machine(instance_id, MachineEventKind.STATE_CHANGE, {"state": state.value})
 

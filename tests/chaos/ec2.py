@@ -10,7 +10,7 @@ from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption
 from tests.chaos.faults import Weather
 from tests.chaos.loop import Loop
-from tests.chaos.truth import Ledger, MachineTruth
+from tests.chaos.truth import Ledger, MachineTruth, Violation
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import SUBNETS, FakeMachines
 
@@ -72,6 +72,9 @@ class Ec2(FakeMachines):
         if Tag.RUN not in view.tags:
             raise PermissionDenied(f"TerminateInstances: {instance_id} carries no run tag.")
         self.terminated.append(instance_id)
+        stray = self._ledger.strays.get(instance_id)
+        if stray is not None and not stray.is_ours:
+            raise Violation(f"the reaper ends {instance_id}, which is not its own: {view.tags}")
         truth = self._ledger.machines.get(instance_id)
         if truth is not None and truth.ended_by_us_at is None and not view.state.is_going:
             truth.ended_by_us_at = self._loop.now
@@ -119,6 +122,21 @@ class Ec2(FakeMachines):
     def _is_shown(self, instance_id: InstanceId) -> bool:
         truth = self._ledger.machines.get(instance_id)
         return truth is None or self._loop.now >= truth.hidden_until
+
+    def add_stray(self, tags: dict[str, str], age_s: float) -> InstanceId:
+        """Let there be a running machine of that age that no fleet of a story launched."""
+        self._count += 1
+        instance_id = InstanceId(f"i-{self._count:017x}")
+        self.add(
+            MachineView(
+                instance_id=instance_id,
+                state=MachineState.RUNNING,
+                instance_type="t3.micro",
+                launched_at=self._loop.time(-age_s),
+                tags=tags,
+            )
+        )
+        return instance_id
 
     # -- launching -----------------------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class Faults:
     """EC2 does not show a new machine for a while."""
     slow_goodbye: float = 0.0
     """EC2 takes its time before it says that a machine is going."""
+    leftover: float = 0.0
+    """A machine of no run is there: one to be ended, or one to be left alone."""
     dies_pending: float = 0.0
     """EC2 lets a machine go before it ran, for want of capacity."""
     # -- capacity

@@ -130,7 +130,7 @@ class Story:
             if strikes("client_dies", self.loop.now):
                 truth.started = False
                 return
-            self.cloud.start(run)
+            self.loop.after(chance.uniform(0.5, 30.0), lambda: self.cloud.start(run))
 
         self.loop.at(at, submit)
         if faults.cancels and chance.random() < 0.7:

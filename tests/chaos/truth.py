@@ -70,11 +70,20 @@ class RunTruth:
     slow_goodbyes: int = 0
 
 
+@dataclass(frozen=True)
+class StrayTruth:
+    """A machine that no run of a story launched: one to be ended by the reaper, or one to be left alone."""
+
+    since: float
+    is_ours: bool
+
+
 @dataclass
 class Ledger:
     """All truths, and the tale of them; the tale is kept only when somebody wants to read it."""
 
     runs: dict[RunId, RunTruth] = field(default_factory=dict[RunId, RunTruth])
+    strays: dict[InstanceId, StrayTruth] = field(default_factory=dict[InstanceId, StrayTruth])
     machines: dict[InstanceId, MachineTruth] = field(default_factory=dict[InstanceId, MachineTruth])
     lines: list[tuple[float, str, str]] | None = None
     now: Callable[[], float] = lambda: 0.0

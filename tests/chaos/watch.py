@@ -91,6 +91,10 @@ class Watch:
             owners = [a for a in self._cloud.runs.attempts(machine.run_id) if a.instance_id == instance_id]
             if not owners or (run.status.is_terminal and self._loop.now - (self._ended_at(run)) > STRAY_FOR_S):
                 raise Violation(f"{instance_id} of {run.run_id} is {age:.0f} s old, and no run owns it")
+        for instance_id, stray in self._ledger.strays.items():
+            is_old = self._loop.now - stray.since > STRAY_FOR_S
+            if is_old and stray.is_ours and self._cloud.machines.is_alive(instance_id):
+                raise Violation(f"{instance_id} has been nobody's for {self._loop.now - stray.since:.0f} s")
 
     def _ended_at(self, run: Run) -> float:
         return self._ledger.runs[run.run_id].ended_at or self._loop.now
@@ -140,7 +144,8 @@ class Watch:
                 raise Violation(f"{run_id}: {wrong}")
             if execution is not None:
                 self._of_execution(run, execution, len(machines))
-        alive = self._cloud.machines.alive
+        self._look_for_strays()
+        alive = [each for each in self._cloud.machines.alive if each not in self._ledger.strays]
         if alive:
             raise Violation(f"machines are left: {', '.join(alive)}")
 

@@ -11,6 +11,7 @@ from runctl.model.ids import AttemptNumber, InstanceId, TaskToken
 from runctl.model.price import PriceStep, Settlement, Spending
 from runctl.model.run import CapacityWait, ResumedFrom, Run
 from runctl.model.status import TERMINAL_STATUSES, Reason, RunStatus
+from runctl.model.sweep import Deed, Sweep
 from runctl.model.timeline import TimelineKind
 from tests.contract.examples import (
     FIRST,
@@ -623,3 +624,33 @@ def test_an_attempt_that_is_written_again_after_its_settlement_is_not_listed(sto
     store.save_attempt(settled.model_copy(update={"exit_code": 1}))
 
     assert list(store.unsettled_attempts()) == []
+
+
+# -- the reaper's looks ------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_read_as_it_was_written_and_the_next_replaces_it(store: RunStore) -> None:
+    first = Sweep(at=START, machines=3, strikes={INSTANCE: START}, deeds=(Deed(run_id=RUN_ID, text="done"),))
+
+    before = store.last_sweep()
+    store.save_sweep(first)
+    kept = store.last_sweep()
+    store.save_sweep(first.model_copy(update={"version": 1, "strikes": {}}))
+
+    replaced = store.last_sweep()
+    assert before is None
+    assert kept == first.model_copy(update={"version": 1})
+    assert replaced is not None
+    assert (replaced.strikes, replaced.version) == ({}, 2)
+
+
+@pytest.mark.parametrize("version", [0, 7])
+def test_a_sweep_that_another_look_was_faster_with_is_refused(store: RunStore, version: int) -> None:
+    store.save_sweep(Sweep(at=START, runs=1))
+
+    with pytest.raises(StaleWriteError):
+        store.save_sweep(Sweep(at=after(1), runs=2, version=version))
+
+    kept = store.last_sweep()
+    assert kept is not None
+    assert kept.runs == 1

@@ -2,15 +2,16 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from runctl.errors import PermissionDenied
 from runctl.model import timing
 from runctl.model.agent_event import EndedWhy
-from runctl.model.ids import InstanceId, RunId
-from runctl.model.machine import MachineState, MachineView
-from runctl.model.names import Metric, Tag
+from runctl.model.ids import RunId
+from runctl.model.machine import MachineView
+from runctl.model.names import Metric
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from tests.controller.stages import to_training, to_wait_for_ssm
@@ -20,16 +21,9 @@ from tests.fakes.world import World
 OLD = timing.REAPER_GRACE + timedelta(minutes=1)
 
 
-def a_machine(world: World, age: timedelta, **tags: str) -> MachineView:
-    """A running machine with our tags and this age."""
-    view = MachineView(
-        instance_id=InstanceId("i-0000000000000cafe"),
-        state=MachineState.RUNNING,
-        launched_at=world.clock() - age,
-        tags=tags,
-    )
-    world.machines.add(view)
-    return view
+def stranded(answer: dict[str, Any]) -> list[RunId]:
+    """The runs that the reaper set right."""
+    return [deed["run_id"] for deed in answer["deeds"]]
 
 
 # -- costs -------------------------------------------------------------------------------------------------------
@@ -80,59 +74,6 @@ def test_runs_that_have_ended_cost_nothing_any_more() -> None:
     assert world.watch_costs()["open_runs"] == 0
 
 
-# -- machines without a run --------------------------------------------------------------------------------------
-
-
-def test_a_machine_that_no_run_owns_is_seen_and_not_ended() -> None:
-    world = World()
-    view = a_machine(world, OLD, **{Tag.RUN.value: "r-nobody"})
-
-    answer = world.reap_machines()
-
-    assert answer["stray_machines"] == [view.instance_id]
-    assert world.metrics.values[Metric.STRAY_MACHINES] == [1]
-    assert world.machines.terminated == []
-
-
-@pytest.mark.parametrize(
-    ("age", "tags"),
-    [
-        (timing.REAPER_GRACE - timedelta(seconds=1), {Tag.RUN.value: "r-nobody"}),
-        (OLD, {Tag.RUN.value: "r-nobody", Tag.PROTECTED.value: "true"}),
-        (OLD, {"Name": "somebody else's"}),
-    ],
-)
-def test_young_protected_and_foreign_machines_are_left_alone(age: timedelta, tags: dict[str, str]) -> None:
-    world = World()
-    a_machine(world, age, **tags)
-
-    assert world.reap_machines()["stray_machines"] == []
-
-
-def test_the_machine_of_an_open_run_is_its_own() -> None:
-    world = World()
-    to_training(world)
-    world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
-    world.clock.move(OLD.total_seconds())
-
-    assert world.reap_machines() == {"stray_machines": [], "stranded_runs": []}
-
-
-def test_a_second_machine_of_an_open_run_and_one_of_an_ended_run_are_strays() -> None:
-    world = World()
-    execution = to_training(world)
-    second = a_machine(world, OLD, **{Tag.RUN.value: RUN_ID})
-    world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
-
-    of_open = world.reap_machines()["stray_machines"]
-    world.observe_agent(world.says_ended())
-    execution.advance()
-    world.machines.add(second)
-    of_ended = world.reap_machines()["stray_machines"]
-
-    assert of_open == of_ended == [second.instance_id]
-
-
 # -- runs without an execution -----------------------------------------------------------------------------------
 
 
@@ -156,7 +97,7 @@ def test_a_run_whose_execution_ended_and_that_holds_no_machine_is_concluded(
 
     answer = world.reap_machines()
 
-    assert answer["stranded_runs"] == [RUN_ID]
+    assert stranded(answer) == [RUN_ID]
     assert world.run().reason is reason
     assert world.metrics.values[Metric.STRANDED_RUNS] == [1]
 
@@ -197,10 +138,10 @@ def test_a_run_that_cannot_be_concluded_does_not_keep_the_others_from_it() -> No
 def test_a_run_whose_execution_never_began_is_concluded_after_the_grace() -> None:
     world = World()
     world.submit()
-    young = world.reap_machines()["stranded_runs"]
+    young = stranded(world.reap_machines())
     world.clock.move(OLD.total_seconds())
 
-    old = world.reap_machines()["stranded_runs"]
+    old = stranded(world.reap_machines())
 
     assert (young, old) == ([], [RUN_ID])
     assert world.run().reason is Reason.CONTROLLER
@@ -210,10 +151,10 @@ def test_a_run_that_still_saves_is_not_concluded_until_its_time_is_long_over() -
     world = World()
     to_training(world).abort()
     world.observe_execution(world.execution_event(ExecutionStatus.ABORTED))
-    saving = world.reap_machines()["stranded_runs"]
+    saving = stranded(world.reap_machines())
     world.clock.move(OLD.total_seconds() + 300)
 
-    overdue = world.reap_machines()["stranded_runs"]
+    overdue = stranded(world.reap_machines())
 
     assert (saving, overdue) == ([], [RUN_ID])
     assert world.run().status is RunStatus.CANCELLED
@@ -226,4 +167,4 @@ def test_other_runs_do_not_matter() -> None:
     world.submit(run_id=RunId("r-1hqz5yk9abcd"))
     world.executions.statuses[RUN_ID] = ExecutionStatus.RUNNING
 
-    assert world.reap_machines()["stranded_runs"] == []
+    assert stranded(world.reap_machines()) == []

@@ -9,6 +9,7 @@ from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
 from runctl.model.status import RunStatus
+from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 
 
@@ -28,6 +29,7 @@ class InMemoryRunStore:
         self.before: Callable[[str], None] | None = None
         self.writes = 0
         self.ledger: list[Spending] = []
+        self._sweep: Sweep | None = None
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -195,6 +197,17 @@ class InMemoryRunStore:
         self.ledger.append(spending)
         self.writes += 1
         return True
+
+    def last_sweep(self) -> Sweep | None:
+        self._announce("last_sweep")
+        return self._sweep
+
+    def save_sweep(self, sweep: Sweep) -> None:
+        self._announce("save_sweep")
+        if (0 if self._sweep is None else self._sweep.version) != sweep.version:
+            raise StaleWriteError("Somebody else wrote the reaper's last look first.")
+        self._sweep = sweep.model_copy(update={"version": sweep.version + 1})
+        self.writes += 1
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:
         self._announce("add_events")

@@ -32,6 +32,7 @@ from runctl.model.service_events import (
     MachineEventKind,
 )
 from runctl.model.stop import StopCommand
+from runctl.model.sweep import SweepRequest
 from runctl.model.timeline import TimelineKind
 from tests.factories import RUN_ID, make_detail, make_end, make_manifest, make_run
 from tests.fakes.clock import FakeClock
@@ -50,6 +51,7 @@ from tests.fakes.services import (
 
 SETTINGS = ControllerSettings(
     region="us-east-1",
+    stack_name="runctl",
     bucket="the-bucket",
     bus_name="the-bus",
     machine_log_group="/runctl/machines",
@@ -178,9 +180,15 @@ class World:
             runs=self.runs, machines=self.machines, prices=self.prices, metrics=self.metrics, now=self.clock
         )
 
-    def reap_machines(self) -> dict[str, Any]:
+    def reap_machines(self, *, dry_run: bool = False) -> dict[str, Any]:
         return reap_machines(
-            executions=self.executions, commands=self.commands, metrics=self.metrics, **self._concluding
+            SweepRequest(dry_run=dry_run),
+            executions=self.executions,
+            commands=self.commands,
+            tokens=self.tokens,
+            metrics=self.metrics,
+            settings=SETTINGS,
+            **self._concluding,
         )
 
     @property

@@ -61,6 +61,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {**credentials, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}.items():
         monkeypatch.setenv(name, value)
     variables = {
+        Variable.STACK_NAME: "runctl",
         Variable.RUNS_TABLE: TABLE,
         Variable.BUDGETS_TABLE: "budgets",
         Variable.BUCKET: BUCKET,

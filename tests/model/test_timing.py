@@ -34,3 +34,7 @@ def test_the_state_machine_lets_a_training_reach_its_own_deadline_and_save() -> 
     limit = timedelta(seconds=ExecutionInput.of(run).train_timeout_s)
 
     assert limit - timedelta(seconds=run.spec.max_runtime_s + run.spec.save_limit_s) >= timedelta(hours=1)
+
+
+def test_a_machine_that_drains_goes_by_itself_before_the_reapers_second_look() -> None:
+    assert timing.SPOT_NOTICE + timing.POWER_OFF_DELAY < timing.REAPER_SECOND_LOOK < timing.REAPER_GRACE

@@ -1,0 +1,74 @@
+"""Machines by their tags against the table: those that no run owns are ended at the second look."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runctl.controller.departures import record_departure
+from runctl.controller.ports import Machines, RunStore
+from runctl.controller.timeline import event_of_run
+from runctl.errors import RunctlError
+from runctl.model.ids import InstanceId, RunId
+from runctl.model.machine import MachineView
+from runctl.model.names import Tag
+from runctl.model.sweep import Deed
+from runctl.model.timeline import TimelineKind
+from runctl.policy.facts import Departure
+from runctl.policy.reaping import Sighting, Verdict, judge
+
+
+@dataclass
+class Strays:
+    """What a look at all machines came to."""
+
+    seen: int = 0
+    strikes: dict[InstanceId, datetime] = field(default_factory=dict[InstanceId, datetime])
+    deeds: list[Deed] = field(default_factory=list[Deed])
+    faults: list[RunctlError] = field(default_factory=list[RunctlError])
+
+
+def end_strays(
+    struck: Mapping[InstanceId, datetime],
+    *,
+    runs: RunStore,
+    machines: Machines,
+    stack_name: str,
+    dry_run: bool,
+    at: datetime,
+) -> Strays:
+    """Look at every machine with our tags, page after page. One that cannot be ended keeps no other from it."""
+    found = Strays()
+    for view in machines.tagged_machines():
+        found.seen += view.tags.get(Tag.STACK) == stack_name
+        run_id = RunId(view.tags.get(Tag.RUN, ""))
+        run = runs.run(run_id)
+        attempts = () if run is None or run.status.is_terminal else runs.attempts(run_id)
+        struck_at = struck.get(view.instance_id)
+        judgement = judge(Sighting(view, run, attempts, struck_at), stack_name, at)
+        if judgement.verdict is Verdict.KEEP:
+            continue
+        found.strikes[view.instance_id] = struck_at or at
+        if judgement.verdict is Verdict.STRIKE:
+            continue
+        text = f"The machine {view.instance_id} ({view.instance_type}) was ended, for {judgement.why}."
+        deed = Deed(run_id=None if run is None else run_id, instance_id=view.instance_id, text=text)
+        try:
+            if not dry_run:
+                _end(view, deed, runs=runs, machines=machines, at=at)
+        except RunctlError as fault:
+            found.faults.append(fault)
+        else:
+            found.deeds.append(deed)
+    return found
+
+
+def _end(view: MachineView, deed: Deed, *, runs: RunStore, machines: Machines, at: datetime) -> None:
+    machines.terminate(view.instance_id)
+    if deed.run_id is None:
+        return
+    told = event_of_run(deed.run_id, TimelineKind.MACHINE_TERMINATED, at, deed.text)
+    runs.add_events([told.model_copy(update={"event_id": f"reaped-{view.instance_id}"})])
+    owner = next((each for each in runs.attempts(deed.run_id) if each.instance_id == view.instance_id), None)
+    now_shown = machines.machine(view.instance_id)
+    if owner is not None and now_shown is not None and now_shown.state.is_going:
+        record_departure(runs, owner, Departure.of_view(now_shown), at)
