@@ -6,7 +6,7 @@ from datetime import datetime
 from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.evidence import look_again
 from runctl.controller.ports import Commands, Executions, TaskTokens
-from runctl.controller.reaction import is_settled, react
+from runctl.controller.reaction import react
 from runctl.controller.stopping import leave_now
 from runctl.controller.taking_over import REASON_OF_STATUS, take_over
 from runctl.model.attempt import Attempt
@@ -42,26 +42,31 @@ def reconcile(run: Run, needs: Reconciling, at: datetime, *, dry_run: bool) -> D
         if not dry_run:
             conclude(run.run_id, needs.ports)
         return Deed(run_id=run.run_id, text=f"Nothing worked on run {run.run_id} any more; it was concluded.")
-    attempt = runs.attempt(run.run_id, run.attempt) if run.attempt else None
-    if attempt is None or attempt.instance_id is None or dry_run:
+    if dry_run:
         return None
-    return _look_after(run, attempt, needs, at, waits=status in LIVING)
+    held = [each for each in runs.attempts(run.run_id) if each.reason is None and each.instance_id is not None]
+    return _look_after(run, held, needs, at, waits=status in LIVING) if held else None
 
 
-def _look_after(run: Run, attempt: Attempt, needs: Reconciling, at: datetime, *, waits: bool) -> Deed | None:
-    """Look for what a waiting state was not told, and end a machine that has had its time to save."""
+def _look_after(run: Run, held: list[Attempt], needs: Reconciling, at: datetime, *, waits: bool) -> Deed | None:
+    """Look for what a waiting state was not told, and end machines that have had their time to save. There are two
+    while one hands over to the other."""
     ports = needs.ports
-    seen, _ = look_again(attempt, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
-    overdue = is_overdue(run, at) and not is_settled(seen)
-    if overdue:
-        leave_now(run, seen, runs=ports.runs, machines=ports.machines, commands=needs.commands, at=at)
-    outcome = react(run.run_id, attempt.number, tokens=needs.tokens, ports=ports)
+    overdue: Attempt | None = None
+    for attempt in held:
+        seen, _ = look_again(attempt, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
+        if is_overdue(run, at) and not seen.is_settled:
+            leave_now(run, seen, runs=ports.runs, machines=ports.machines, commands=needs.commands, at=at)
+            overdue = seen
+    outcome = react(run.run_id, held[0].number, tokens=needs.tokens, ports=ports)
     if outcome == "concluded":
         return Deed(run_id=run.run_id, text=f"Run {run.run_id} had ended and nobody had been told; it was concluded.")
     if outcome == "woken" and waits:
         text = f"Run {run.run_id} waited for something that had happened; its state machine was answered."
         return Deed(run_id=run.run_id, text=text)
-    if overdue:
+    if outcome == "handed over":
+        return Deed(run_id=run.run_id, text=f"A machine of run {run.run_id} waited for another that had left.")
+    if overdue is not None:
         text = f"The time to save of run {run.run_id} was over; its machine was told to end."
-        return Deed(run_id=run.run_id, instance_id=attempt.instance_id, text=text)
+        return Deed(run_id=run.run_id, instance_id=overdue.instance_id, text=text)
     return None

@@ -78,7 +78,7 @@ def _why_nobody_owns(sighting: Sighting) -> str:
     owner = next((attempt for attempt in sighting.attempts if attempt.instance_id == instance_id), None)
     if owner is None:
         return f"no attempt of run {run.run_id} launched it"
-    if owner.number != run.attempt:
+    if owner.number != run.attempt and owner.reason is not None:
         return f"attempt {owner.number} of run {run.run_id} is over"
     return ""
 

@@ -10,7 +10,7 @@ from runctl.model.agent_event import AgentEventKind
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob
+from runctl.model.job import AgentJob, HandOver, ReplacementReady
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Function, Tag
 from runctl.model.run import PurchaseOption, Run
@@ -397,6 +397,12 @@ class Cloud:
 
     def job(self, instance_id: InstanceId) -> AgentJob | None:
         return self.bucket.jobs.get(instance_id)
+
+    def go(self, instance_id: InstanceId) -> HandOver | None:
+        return self.bucket.gos.get(instance_id)
+
+    def replacement(self, instance_id: InstanceId) -> ReplacementReady | None:
+        return self.bucket.replacements.get(instance_id)
 
     def heartbeat(self, token: str) -> bool:
         return self._tokens.heartbeat(token)

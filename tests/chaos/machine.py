@@ -12,7 +12,7 @@ from runctl.agent.training_process import Exit
 from runctl.model.agent_event import AgentEventKind, EndedWhy, TrainingEnded, sign
 from runctl.model.base import iso
 from runctl.model.checkpoint import CheckpointFile, Manifest
-from runctl.model.job import AgentJob
+from runctl.model.job import AgentJob, ResumePoint
 from tests.chaos.faults import Weather
 from tests.chaos.loop import Loop
 from tests.chaos.script import Around, Script
@@ -20,6 +20,8 @@ from tests.chaos.truth import Ledger, MachineTruth
 
 REPORT_LIMIT_S: Final = 600.0
 SHA256: Final = "0f" * 32
+FENCE_LOOK_S: Final = 2.0
+FENCE_LOOKS_A_WORD: Final = 5
 READY_EVERY_S: Final = 10.0
 READY_FOR_S: Final = 600.0
 
@@ -100,6 +102,7 @@ class Machine:
             return
         self._save(self._loop.now)
         self._later(ends_at - reserve_s(self._notice, self.script.uploads_for_s) - self._loop.now, self._reserve_begins)
+        self._look_for_replacement()
 
     def command(self, words: list[str]) -> bool:
         """Obey one of the controller's commands; False when it fails."""
@@ -152,8 +155,40 @@ class Machine:
         elif self._notice is not None:
             self._leave(Why.NOTICE)
         else:
-            self._later(self.script.prepares_for_s, self._begin)
+            self._later(self.script.prepares_for_s, lambda: self._prepared(job))
         return True
+
+    def _prepared(self, job: AgentJob) -> None:
+        if self._is_over or self._leaving is not None:
+            return
+        if self.script.setup_fails:
+            self._end(Why.SETUP_FAILED, Exit(), started=False)
+        elif job.must_fence:
+            self._wait_at_the_fence({"waiting_since": self._iso()}, 0)
+        else:
+            self._begin(job.resume_points, job.max_runtime_s)
+
+    def _wait_at_the_fence(self, data: dict[str, Any], looks: int) -> None:
+        """Say that it waits, and look for the word that no earlier machine trains."""
+        if self._is_over or self._leaving is not None:
+            return
+        go = None if self.is_silent else self._around.go(self.instance_id)
+        if go is not None and go.attempt == self.truth.attempt:
+            self._begin(go.resume_points, go.max_runtime_s)
+            return
+        if looks % FENCE_LOOKS_A_WORD == 0:
+            self._send(AgentEventKind.WAITING_FOR_HAND_OVER, data)
+        self._later(FENCE_LOOK_S, lambda: self._wait_at_the_fence(data, looks + 1))
+
+    def _look_for_replacement(self) -> None:
+        """On a machine that is being taken back: leave when another one waits for it."""
+        if not self.trains or self._leaving is not None:
+            return
+        if not self.is_silent and self._around.replacement(self.instance_id) is not None:
+            self._tell("leaves, for another machine is ready")
+            self._leave(Why.NOTICE)
+        else:
+            self._later(FENCE_LOOK_S, self._look_for_replacement)
 
     def _beat(self) -> None:
         """A heartbeat; a token that is dead is looked up anew the next time."""
@@ -174,14 +209,11 @@ class Machine:
             self._leave(Why.DEAD_MAN)
         self._later(job.heartbeat_interval_s, self._beat)
 
-    def _begin(self) -> None:
+    def _begin(self, points: tuple[ResumePoint, ...], max_runtime_s: int) -> None:
         job = self._job
-        if job is None or self._is_over or self._leaving is not None:
+        if job is None:
             return
-        if self.script.setup_fails:
-            self._end(Why.SETUP_FAILED, Exit(), started=False)
-            return
-        point = job.resume_points[0] if job.resume_points else None
+        point = points[0] if points else None
         self._base = self._newest = 0 if point is None or point.step is None else point.step
         self._began_at = self._loop.now
         self.trains = True
@@ -196,7 +228,7 @@ class Machine:
             "log_stream": job.log_stream,
         }
         self._report_start(self._detail(AgentEventKind.TRAINING_STARTED, started))
-        self._later(float(job.max_runtime_s), lambda: self._leave(Why.DEADLINE))
+        self._later(float(max_runtime_s), lambda: self._leave(Why.DEADLINE))
         self._later(self.script.save_every_s, self._save_again)
         self._plan_the_end()
 

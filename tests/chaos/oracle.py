@@ -32,6 +32,11 @@ def wrong_reasons(
             continue
         ended_at = None if attempt.ended_at is None else (attempt.ended_at - run.created_at).total_seconds()
         ended = now if ended_at is None else ended_at + truth.submitted_at
+        # An attempt that an earlier machine made needless in the hand-over ends as that one did.
+        earlier = [each for each in machines if each.attempt < attempt.number and each.warned_at is not None]
+        needless = machine is None or machine.started_at is None
+        if needless and any(_may(attempt.reason, run, truth, each, ended) for each in earlier):
+            continue
         yield from _of_attempt(attempt.number, attempt.reason, run, truth, machine, ended)
     yield from _of_run(run, attempts, truth, machines)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runctl.model.agent_event import AgentEventKind
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import InstanceId
-from runctl.model.job import AgentJob
+from runctl.model.job import AgentJob, HandOver, ReplacementReady
 
 if TYPE_CHECKING:
     from tests.chaos.machine import Machine
@@ -41,6 +41,14 @@ class Around(Protocol):
 
     def job(self, instance_id: InstanceId) -> AgentJob | None:
         """Read the hand-off."""
+        ...
+
+    def go(self, instance_id: InstanceId) -> HandOver | None:
+        """Read the controller's word that no earlier machine trains any more."""
+        ...
+
+    def replacement(self, instance_id: InstanceId) -> ReplacementReady | None:
+        """Read the controller's word that another machine waits for this one."""
         ...
 
     def heartbeat(self, token: str) -> bool:

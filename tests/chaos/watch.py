@@ -4,7 +4,7 @@ from typing import Final
 
 from runctl.model.attempt import FactKind
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.job import AgentJob
+from runctl.model.job import AgentJob, HandOver
 from runctl.model.names import Function, State
 from runctl.model.run import Run
 from runctl.model.status import RunStatus
@@ -17,11 +17,15 @@ from tests.chaos.machine import Machine
 from tests.chaos.oracle import wrong_reasons
 from tests.chaos.truth import Ledger, Violation
 
-HAND_OVER_S: Final = 180.0
-"""A warned machine may train on for its notice, and the next one trains a minute after that at the latest."""
+HAND_OVER_S: Final = 179.0
+"""A warned machine may train on for its notice, and the next one trains a minute after that at the latest; the event's
+time is whole seconds."""
 
 STRAY_FOR_S: Final = 3_600.0 + 5 * REAPER_EVERY_S
 """The reaper's grace, two looks of it, and time for what goes wrong with them."""
+
+NEW_S: Final = 150.0
+"""A machine that came while its run was concluded is ended by whoever launched it."""
 
 LOOK_EVERY_S: Final = 300.0
 CLEAN_TRANSITIONS: Final = 25
@@ -43,11 +47,18 @@ class Watch:
         cloud.on_training = self.training_began
         put_job = cloud.bucket.put_job
 
+        put_go = cloud.bucket.put_go
+
         def put(instance_id: InstanceId, job: AgentJob) -> None:
-            self.handed_over(job)
+            if not job.must_fence:
+                self.offered(job)
             put_job(instance_id, job)
 
-        cloud.bucket.put_job = put  # type: ignore[method-assign]
+        def go(instance_id: InstanceId, word: HandOver) -> None:
+            self.offered(word)
+            put_go(instance_id, word)
+
+        cloud.bucket.put_job, cloud.bucket.put_go = put, go  # type: ignore[method-assign]
 
     # -- after every step ----------------------------------------------------------------------------------------
 
@@ -65,6 +76,7 @@ class Watch:
                 self._ended[run_id] = run
                 truth.ended_at = self._loop.now
                 self._ledger.tell(run_id, "ended as {} {}: {}", run.status, run.reason, run.message)
+                self._of_ended_run(run_id)
         if self._loop.now - self._looked_at > LOOK_EVERY_S:
             self._looked_at = self._loop.now
             self._look_for_strays()
@@ -80,6 +92,14 @@ class Watch:
             raise Violation(f"{run.run_id} goes back to a checkpoint of attempt {newest}")
         if newest is not None:
             self._saved_by[run.run_id] = newest
+
+    def _of_ended_run(self, run_id: RunId) -> None:
+        """See that every machine of a run was told to end before anybody reads that the run has ended."""
+        for machine in self._ledger.machines_of(run_id):
+            is_new = machine.launched_at > self._loop.now - NEW_S
+            left = self._cloud.machines.is_alive(machine.instance_id) and machine.ended_by_us_at is None
+            if left and not is_new and machine.deleted_at is None and machine.powered_off_at is None:
+                raise Violation(f"{run_id} has ended, and nobody has ended {machine.instance_id}")
 
     def _look_for_strays(self) -> None:
         """See that no machine is left for longer than the reaper may take to end it."""
@@ -110,10 +130,10 @@ class Watch:
             if self._cloud.machines.is_alive(other.instance_id) and not is_over:
                 raise Violation(f"{machine.instance_id} trains while {other.instance_id} does")
         run = self._cloud.runs.peek(run_id)
-        if run.attempt != machine.truth.attempt:
+        if run.attempt != machine.truth.attempt and machine.truth.warned_at is None:
             raise Violation(f"attempt {machine.truth.attempt} begins to train, the run is at attempt {run.attempt}")
 
-    def handed_over(self, job: AgentJob) -> None:
+    def offered(self, job: AgentJob | HandOver) -> None:
         """See that a machine is offered the newest complete checkpoint of the run's earlier attempts."""
         saved = [m for m in self._cloud.bucket.saved if m.run_id == job.run_id and m.attempt < job.attempt]
         newest = max(saved, key=lambda m: (m.attempt, m.step or 0), default=None)

@@ -179,6 +179,7 @@ def test_costs_are_put_as_metrics(invoke: Invoke, table: RunsTable, calls: Calls
     assert {Metric.OPEN_RUNS, Metric.RUNS_OVER_COST, Metric.USD_PER_HOUR} <= names
 
 
+@pytest.mark.usefixtures("bucket")
 def test_the_reaper_looks_through_machines_and_runs(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     training(table)
     calls.answer("DescribeExecution", {"status": "RUNNING"})

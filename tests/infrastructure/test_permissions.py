@@ -187,6 +187,7 @@ def test_tokens_are_answered_for_our_state_machine_only(template: DeployedTempla
         Function.OBSERVE_COMMAND,
         Function.OBSERVE_AGENT,
         Function.STOP_RUN,
+        Function.REAP_MACHINES,
     }
     for function in answering:
         assert resources_of(template, role_of(function), "states:SendTaskSuccess") == {
