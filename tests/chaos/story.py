@@ -95,6 +95,7 @@ class Story:
                 missing = chance.choice((None, "t3.micro", "m5.large"))
                 self.cloud.machines.shortages.append((begins, begins + lasts, missing, chance.choice(NO_CAPACITY)))
         self.loop.after(chance.uniform(0, 900), self.cloud.reap)
+        self.loop.after(chance.uniform(0, 900), self.cloud.watch)
         self._planned = chance.choice((1, 1, 1, 2, 3))
         for number in range(self._planned):
             self._submit(number)

@@ -68,7 +68,7 @@ class Watch:
             run = self._cloud.runs.peek(run_id)
             known = self._ended.get(run_id)
             if known is not None:
-                if run is not known and run != known:
+                if run is not known and _ending(run) != _ending(known):
                     raise Violation(f"{run_id} had ended as {known.status}, and was changed")
                 continue
             self._of_open_run(run)
@@ -162,8 +162,14 @@ class Watch:
             machines = self._ledger.machines_of(run_id)
             for wrong in wrong_reasons(run, attempts, truth, machines, self._loop.now):
                 raise Violation(f"{run_id}: {wrong}")
+            unsettled = [a.number for a in attempts if a.instance_id is not None and a.settlement is None]
+            if unsettled:
+                raise Violation(f"{run_id}: what the machine of attempt {unsettled[0]} cost was never settled")
             if execution is not None:
                 self._of_execution(run, execution, len(machines))
+        settled = [(each.run_id, each.attempt) for each in self._cloud.runs.ledger]
+        if len(settled) != len(set(settled)):
+            raise Violation("a machine was paid for twice")
         self._look_for_strays()
         alive = [each for each in self._cloud.machines.alive if each not in self._ledger.strays]
         if alive:
@@ -183,3 +189,8 @@ class Watch:
         green = execution.status == "SUCCEEDED"
         if green is not (run.status is RunStatus.SUCCEEDED) and execution.status in ("SUCCEEDED", "FAILED"):
             raise Violation(f"{run.run_id} is {run.status} and its execution {execution.status}")
+
+
+def _ending(run: Run) -> tuple[object, ...]:
+    """What must never change once a run has ended; what its machines cost may be known later."""
+    return run.status, run.reason, run.message, run.ended_at, run.attempt, run.stop_request, run.checkpoint
