@@ -1,4 +1,4 @@
-"""Measure what the local target costs: `make bench`, or `python -m benchmarks first_line | memory | durations`.
+"""Measure what the local target costs: `make bench`, or `python -m benchmarks NAME…`, one of those below.
 
 Each prints what it measured beside what it must reach, and writes it to `.runctl/bench/<name>.json`. A figure over its
 limit ends it with 1.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from benchmarks.bench_cloud import REPOSITORY, BenchCloud
+from benchmarks.code_sync import code_sync
 from runctl.model.names import Function
 from tests.demo.command_line import CommandFailed
 
@@ -107,6 +108,7 @@ BENCHMARKS: Final[dict[str, Callable[[BenchCloud], tuple[dict[str, Any], bool]]]
     "first_line": first_line,
     "durations": durations,
     "memory": memory,
+    "code_sync": code_sync,
 }
 
 

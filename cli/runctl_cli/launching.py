@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
+    from runctl.client.code_sync import SyncedCode
     from runctl.client.estimate import Estimate
-    from runctl.client.preparing import PreparedProject
-    from runctl.model.run import CodeRef, Run, RunRequest
+    from runctl.model.run import Run, RunRequest
 
 
 def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estimate", *, yes: bool) -> None:
@@ -76,22 +76,27 @@ BUNDLED_NOTE = (
 )
 
 
-def sending(
-    invocation: Invocation, prepared: "PreparedProject"
-) -> "tuple[Callable[[CodeRef, bool], None], Callable[[int, int], None]]":
+def sending(invocation: Invocation) -> "tuple[Callable[[SyncedCode], None], Callable[[int, int], None]]":
     """What is to be told of the project's way to the bucket: at its end, and of bytes meanwhile."""
-    from runctl_cli.values import bytes_text
-
     progress = ByteProgress("Sending the project", sys.stderr)
 
-    def sent(code: "CodeRef", was_sent: bool) -> None:
+    def sent(synced: "SyncedCode") -> None:
         progress.end()
-        count = len(prepared.files.files)
-        files = "1 file" if count == 1 else f"{count} files"
-        text = f"Sent the project: {files}, {bytes_text(code.bytes)}." if was_sent else f"Project unchanged: {files}."
-        invocation.say(text)
+        invocation.say(synced_text(synced))
 
     return sent, progress.add
+
+
+def synced_text(synced: "SyncedCode") -> str:
+    """Say what was moved, and of how much."""
+    from runctl_cli.values import bytes_text
+
+    files = "1 file" if synced.files == 1 else f"{synced.files} files"
+    whole = f"{files}, {bytes_text(synced.bytes)}"
+    if not synced.was_sent:
+        return f"Project unchanged: {whole}; nothing was sent."
+    changed = "" if synced.sent_files == synced.files else f" ({synced.sent_files} changed)"
+    return f"Sent the project: {whole}{changed}; {bytes_text(synced.sent_bytes)} were sent."
 
 
 def answer_launched(invocation: Invocation, run: "Run", *, wait: bool) -> None:

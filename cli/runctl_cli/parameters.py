@@ -30,3 +30,23 @@ DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
 VARIABLE = _Parsed("key=value", parse_flag)
 SECRET = _Parsed("name=place", parse_secret)
+
+
+def sync_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which files are sent."""
+    for decorate in (
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="What is not sent, in .gitignore's words; repeat for more.",
+        ),
+        click.option(
+            "--include",
+            multiple=True,
+            metavar="PATTERN",
+            help="What is sent although a .gitignore names it; repeat for more.",
+        ),
+    ):
+        command = decorate(command)
+    return command

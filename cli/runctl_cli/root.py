@@ -154,6 +154,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "doctor": VerbEntry(
         "runctl_cli.commands.doctor:doctor", "Check what runs need of the account, and say how to mend it."
     ),
+    "sync": VerbEntry("runctl_cli.commands.sync:sync", "Send the project to the bucket, and launch nothing."),
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
     "estimate": VerbEntry("runctl_cli.commands.estimate:estimate", "Say what a run may cost, and launch nothing."),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),

@@ -54,6 +54,13 @@ class ProjectSettings(_Section):
     """[project]"""
 
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class SyncSettings(_Section):
+    """[sync]: which files of the project are sent to machines."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of .gitignore: what is sent although a .gitignore names it."""
     exclude: tuple[str, ...] = ()
     """Patterns of .gitignore, on top of it."""
     max_mb: Annotated[int, Field(ge=1, le=10_000)] = 500
@@ -113,6 +120,7 @@ class Settings(_Section):
 
     target: Target = Target.LOCAL
     project: ProjectSettings = ProjectSettings()
+    sync: SyncSettings = SyncSettings()
     run: RunSettings = RunSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     local: LocalSettings = LocalSettings()
@@ -141,7 +149,7 @@ class Configuration:
     def left_out(self) -> tuple[str, ...]:
         """Patterns of what is not sent: the settings' own, and the local cloud's state, wherever in the project the
         configuration puts it."""
-        exclude = self.settings.project.exclude
+        exclude = self.settings.sync.exclude
         state, folder = self.local_dir.absolute(), self.folder.absolute()
         if not state.is_relative_to(folder) or state == folder:
             return exclude

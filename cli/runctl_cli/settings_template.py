@@ -11,7 +11,11 @@ target = "local"
 [project]
 # Name under which runs are listed together.  Default: the name of this folder.
 # name = "my-project"
-# What is not sent to machines, in the words of .gitignore (which holds anyway).
+
+[sync]
+# What is sent to machines although a .gitignore names it, and what is not sent, in the words of .gitignore. What
+# exclude names is never sent.
+# include = []
 # exclude = []
 # The most that is sent, in megabytes, before compression.
 # max_mb = 500

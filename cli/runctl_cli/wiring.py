@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from runctl.client.checks import Finding
     from runctl.client.client import Plan, PreparedProject
     from runctl.client.clients import Clients
+    from runctl.client.code_sync import SyncedCode
     from runctl.client.deploying import Choices, DeploymentPlan, Site
     from runctl.client.destroying import Inventory, Remains
     from runctl.client.downloading import Download, FetchedFile
     from runctl.client.estimate import Estimate
     from runctl.client.following import LogEntry
     from runctl.client.place import Place
+    from runctl.client.project import ProjectFiles
     from runctl.client.resuming import ResumePlan
     from runctl.local.cloud import CloudStatus
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
     from runctl.model.ids import AttemptNumber, RunId
-    from runctl.model.run import CodeRef, PurchaseOption, ResumedFrom, Run
+    from runctl.model.run import PurchaseOption, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
     from runctl_cli.settings import Configuration
@@ -49,14 +51,18 @@ class ClientPort(Protocol):
         """Check the instance types and estimate the cost; makes nothing."""
         ...
 
+    def sync(self, root: Path, files: "ProjectFiles", on_bytes: Callable[[int, int], None] = ...) -> "SyncedCode":
+        """Send what of a project is not in the bucket."""
+        ...
+
     def launch(
         self,
         plan: "Plan",
         *,
-        on_upload: "Callable[[CodeRef, bool], None]" = ...,
+        on_upload: "Callable[[SyncedCode], None]" = ...,
         on_bytes: "Callable[[int, int], None]" = ...,
     ) -> "Run":
-        """Upload the code unless it is there, write the run, start its execution."""
+        """Send what of the project is not there, write the run, start its execution."""
         ...
 
     def run(self, name: str) -> "Run":
@@ -106,7 +112,7 @@ class ClientPort(Protocol):
         plan: "ResumePlan",
         project: "PreparedProject | None" = ...,
         *,
-        on_upload: "Callable[[CodeRef, bool], None]" = ...,
+        on_upload: "Callable[[SyncedCode], None]" = ...,
         on_bytes: Callable[[int, int], None] = ...,
     ) -> "Run":
         """Start a new run that goes on from the earlier one."""

@@ -52,8 +52,11 @@ class ObjectStore(Protocol):
         """Read a small object."""
         ...
 
-    def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:
-        """Write an object to a file with bounded memory; answers its SHA-256."""
+    def get_file(
+        self, key: str, path: Path, cancelled: Callable[[], bool], stretch: tuple[int, int] | None = None
+    ) -> str:
+        """Write an object, or what lies from the first number to before the second, to a file with bounded memory;
+        answers the SHA-256 of what was written."""
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -131,9 +134,13 @@ class S3ObjectStore:
         with aws_errors():
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
-    def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:
-        """Write an object to a file; answers its SHA-256."""
-        with aws_errors(), closing(self._client.get_object(Bucket=self._bucket, Key=key)["Body"]) as body:
+    def get_file(
+        self, key: str, path: Path, cancelled: Callable[[], bool], stretch: tuple[int, int] | None = None
+    ) -> str:
+        """Write an object, or a stretch of it, to a file; answers the SHA-256 of what was written."""
+        # "bytes=0-499" are the first 500 (RFC 9110, "Byte Ranges").
+        asked = {} if stretch is None else {"Range": f"bytes={stretch[0]}-{stretch[1] - 1}"}
+        with aws_errors(), closing(self._client.get_object(Bucket=self._bucket, Key=key, **asked)["Body"]) as body:
             return save_chunks(body.iter_chunks(_CHUNK_BYTES), path, cancelled)
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -28,6 +28,8 @@ class Prepared:
     environment: dict[str, str]
     resumed: Resumed | None
     max_runtime_s: float
+    code_files: int | None = None
+    """How many files of the project arrived, each with the hash that the laptop gave it."""
 
 
 def prepare(
@@ -68,11 +70,11 @@ def prepare(
     go = pass_fence()
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(go.resume_points)
     variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
-    return Prepared(command, variables, resumed, go.max_runtime_s)
+    return Prepared(command, variables, resumed, go.max_runtime_s, files)
 
 
 def _verified(script: str, files: int, sha256: str) -> str:
-    """Said when the archive has the hash that the laptop gave it, was unpacked whole and the script is there."""
+    """Said when every file has the hash that the laptop gave it, and the script is there."""
     found = "script and directories" if script else "files and directories"
     return f"Code sync verified: {found} found ({files} {'file' if files == 1 else 'files'}, sha256 {sha256[:12]})"
 

@@ -240,6 +240,7 @@ class Supervisor:
             "resumed_from": point.manifest_key if point else None,
             "resumed_from_step": point.step if point else None,
             "prepared_s": prepared_s,
+            "code_files": prepared.code_files,
             "log_stream": self._job.log_stream,
             "warnings": list(prepared.resumed.passed_over if prepared.resumed is not None else ()),
         }

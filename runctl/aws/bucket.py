@@ -1,23 +1,16 @@
-"""S3: `Bucket` of runctl/controller/ports.py, and the project archives that a laptop uploads."""
+"""S3: `Bucket` of runctl/controller/ports.py."""
 
 import json
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from boto3.exceptions import S3UploadFailedError
-from botocore.exceptions import ClientError
-
-from runctl.aws.errors import aws_errors, code_of
-from runctl.aws.manifests import NOT_THERE, Manifests
-from runctl.errors import AwsError
+from runctl.aws.errors import aws_errors
+from runctl.aws.manifests import Manifests
 from runctl.model import keys
 from runctl.model.base import WireModel
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
-from runctl.model.run import CodeRef
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -105,42 +98,3 @@ class S3Bucket:
             _log.warning("final marker is not readable: %s", key)
             return None
         return cast("dict[str, Any]", marker)
-
-
-class CodeArchives:
-    """The bucket's `code/` prefix: project archives, named by their content."""
-
-    def __init__(self, client: "S3Client", bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
-
-    def has(self, code: CodeRef) -> bool:
-        """Whether the archive is there already, whole."""
-        with aws_errors():
-            try:
-                answer = self._client.head_object(Bucket=self._bucket, Key=code.key)
-            except ClientError as error:
-                if code_of(error) in NOT_THERE:
-                    return False
-                raise
-        return answer["ContentLength"] == code.bytes
-
-    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None] | None = None) -> None:
-        """Write the archive under its key, in parts when it is large. `on_bytes` hears of every piece that was sent,
-        in any thread; a number below zero takes back what is sent again."""
-        with aws_errors():
-            try:
-                self._client.upload_file(
-                    str(path),
-                    self._bucket,
-                    code.key,
-                    ExtraArgs={"ContentType": "application/gzip"},
-                    Callback=on_bytes,
-                )
-            except S3UploadFailedError as error:
-                # boto3 wraps what S3 answered; the answer itself says whether it was a permission.
-                raise error.__context__ if isinstance(error.__context__, ClientError) else _failed(error) from error
-
-
-def _failed(error: S3UploadFailedError) -> AwsError:
-    return AwsError(str(error), aws_code=type(error).__name__, operation="PutObject")

@@ -1,7 +1,6 @@
 """The Python API: submit a training, and ask how it stands."""
 
 import getpass
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from runctl.client.archive import write_archive
 from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
+from runctl.client.code_memory import default_folder
+from runctl.client.code_sync import CodeSync, SyncedCode
 from runctl.client.deployment import Deployment, MachineTypes
 from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
@@ -22,7 +22,7 @@ from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.place import Place
 from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
-from runctl.client.project import find_project_root
+from runctl.client.project import ProjectFiles, find_project_root
 from runctl.client.resuming import (
     ResumePlan,
     chain_of,
@@ -37,7 +37,7 @@ from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
-from runctl.model.run import CodeRef, PurchaseOption, ResumedFrom, Run, RunRequest
+from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
 from runctl.model.run import RunSpec as StoredSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
@@ -69,8 +69,10 @@ class Client:
         project: str | None = None,
         now: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
+        memory_folder: Path | None = None,
     ) -> None:
         self._deployment = deployment or _connected()
+        self._memory_folder = memory_folder
         self.user = user or getpass.getuser()
         """Under whose name runs are submitted."""
         self._project = project or (find_project_root(Path.cwd()) or Path.cwd()).name
@@ -154,20 +156,21 @@ class Client:
         self,
         plan: Plan,
         *,
-        on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None,
+        on_upload: Callable[[SyncedCode], None] = lambda _synced: None,
         on_bytes: Callable[[int, int], None] = lambda _count, _total: None,
     ) -> Run:
-        """Upload the code unless it is there, write the run, start its execution.
+        """Send what of the project is not there, write the run, start its execution.
 
-        `on_bytes` hears, in any thread, of bytes that were sent and of the archive's size; `on_upload`, at the end, of
-        the archive and whether it had to be sent. When the start is refused the run is ended
+        `on_bytes` hears, in any thread, of bytes that were sent and of how many there are to send; `on_upload`, at the
+        end, of what lies in the bucket. When the start is refused the run is ended
         as FAILED. When this process dies before the start, an open run without an execution is left, which
         `status` shows and the reaper concludes.
         """
         spec = plan.prepared.spec
-        code = self._upload(plan.prepared, on_upload, on_bytes)
+        synced = self.sync(plan.prepared.root, plan.prepared.files, on_bytes)
+        on_upload(synced)
         return self._begin(
-            spec.stored(code), name=name_of(spec), project=spec.project or self._project, estimate=plan.estimate
+            spec.stored(synced.code), name=name_of(spec), project=spec.project or self._project, estimate=plan.estimate
         )
 
     def _begin(
@@ -197,20 +200,15 @@ class Client:
                 raise
         return run
 
-    def _upload(
-        self,
-        prepared: PreparedProject,
-        on_upload: Callable[[CodeRef, bool], None],
-        on_bytes: Callable[[int, int], None],
-    ) -> CodeRef:
-        with tempfile.TemporaryDirectory(prefix="runctl-") as folder:
-            archive = write_archive(prepared.files.files, Path(folder) / "code.tar.gz")
-            is_missing = not self._deployment.code.has(archive.code)
-            if is_missing:
-                total = archive.code.bytes
-                self._deployment.code.upload(archive.code, archive.path, lambda count: on_bytes(count, total))
-            on_upload(archive.code, is_missing)
-            return archive.code
+    def sync(
+        self, root: Path, files: ProjectFiles, on_bytes: Callable[[int, int], None] = lambda _count, _total: None
+    ) -> SyncedCode:
+        """Send what of a project is not in the bucket; launches nothing. Raises InvalidSpec for a file that cannot
+        be read, or changes meanwhile."""
+        return self._code_sync().send(root, files, on_bytes)
+
+    def _code_sync(self) -> CodeSync:
+        return CodeSync(self._deployment.code, self._memory_folder or default_folder(), self._now)
 
     def _end_unstarted(self, run: Run, error: RunctlError) -> bool:
         """Leave no run that seems to be about to begin; says whether it was ended.
@@ -263,7 +261,7 @@ class Client:
         plan: ResumePlan,
         project: PreparedProject | None = None,
         *,
-        on_upload: Callable[[CodeRef, bool], None] = lambda _code, _sent: None,
+        on_upload: Callable[[SyncedCode], None] = lambda _synced: None,
         on_bytes: Callable[[int, int], None] = lambda _count, _total: None,
     ) -> Run:
         """Start a new run that goes on from the earlier one, with its code, or with `project` sent again.
@@ -272,8 +270,10 @@ class Client:
         """
         code = plan.earlier.spec.code
         if project is not None:
-            code = self._upload(project, on_upload, on_bytes)
-        elif not self._deployment.code.has(code):
+            synced = self.sync(project.root, project.files, on_bytes)
+            on_upload(synced)
+            code = synced.code
+        elif not self._code_sync().confirm(code):
             raise InvalidSpec(
                 f"The code of run {plan.earlier.run_id} is not in the bucket any more.",
                 hint=f"Send the project as it is now: runctl resume {plan.earlier.run_id} --sync-code",

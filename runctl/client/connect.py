@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from runctl.aws.bucket import CodeArchives
 from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
+from runctl.aws.code_objects import CodeObjects
 from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.price_list import PriceList, price_list_config
@@ -65,9 +65,9 @@ class AwsDeployment:
         return Executions(self._clients.get("stepfunctions"), self._outputs.state_machine_arn)
 
     @property
-    def code(self) -> CodeArchives:
-        """The bucket's archives."""
-        return CodeArchives(self._clients.get("s3", S3_CONFIG), self._outputs.bucket)
+    def code(self) -> CodeObjects:
+        """The bucket's `code/` prefix."""
+        return CodeObjects(self._clients.get("s3", S3_CONFIG), self._outputs.bucket)
 
     @property
     def stopper(self) -> StopFunction:

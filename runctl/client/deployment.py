@@ -3,13 +3,13 @@
 Every method raises errors of `runctl.errors` only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from runctl.aws.results import Output
 from runctl.aws.training_log import LogPage
+from runctl.client.code_sync import CodeBucket
 from runctl.client.place import Place
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
@@ -17,7 +17,7 @@ from runctl.model.decision import ExecutionInput
 from runctl.model.ids import RunId
 from runctl.model.machine import MachineType
 from runctl.model.price import Price, PriceStep
-from runctl.model.run import CodeRef, Run
+from runctl.model.run import Run
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
 
@@ -55,18 +55,6 @@ class Executions(Protocol):
 
     def start(self, run_id: RunId, execution_input: ExecutionInput) -> str:
         """Start the execution that is named by the run id, once; answers its ARN."""
-        ...
-
-
-class CodeStore(Protocol):
-    """The bucket's `code/` prefix."""
-
-    def has(self, code: CodeRef) -> bool:
-        """Whether the archive is there already."""
-        ...
-
-    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None]) -> None:
-        """Write the archive under its key."""
         ...
 
 
@@ -147,8 +135,8 @@ class Deployment(Protocol):
         ...
 
     @property
-    def code(self) -> CodeStore:
-        """The bucket's archives."""
+    def code(self) -> CodeBucket:
+        """The bucket's `code/` prefix."""
         ...
 
     @property

@@ -42,7 +42,9 @@ def prepare(spec: RunSpec) -> PreparedProject:
             hint="Run the command in the folder of your training script.",
         )
     script = _script(spec, root)
-    files = collect_files(root, exclude=spec.exclude, script=script or None, max_bytes=spec.max_project_bytes)
+    files = collect_files(
+        root, include=spec.include, exclude=spec.exclude, script=script or None, max_bytes=spec.max_project_bytes
+    )
     return PreparedProject(spec.model_copy(update={"script": script}), root, files)
 
 

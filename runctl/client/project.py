@@ -36,17 +36,35 @@ _NAMED_FILES: Final = 5
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """One file that goes into the archive."""
+    """One file that is sent."""
 
     path: str
     """Relative to the root, with forward slashes."""
-    source: Path
-    bytes: int
+    place: str
+    """Where it lies on this machine. A text, for ten thousand paths take a while to make."""
+    stamp: tuple[int, int, int, int]
+    """Size, times of the last change of content and of the file, inode: a file that has the same is taken to be the
+    same."""
+    is_executable: bool
+
+    @property
+    def source(self) -> Path:
+        """Where it lies on this machine."""
+        return Path(self.place)
+
+    @property
+    def bytes(self) -> int:
+        """Size."""
+        return self.stamp[0]
+
+    def has_stamp_of(self, details: os.stat_result) -> bool:
+        """Whether it is still the file that was seen."""
+        return self.stamp == _stamp(details)
 
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """All files that go into the archive, sorted by path, and what was left out although nobody asked for it."""
+    """All files that are sent, sorted by path, and what was left out although nobody asked for it."""
 
     files: tuple[ProjectFile, ...]
     skipped: tuple[str, ...] = ()
@@ -56,6 +74,10 @@ class ProjectFiles:
     def bytes(self) -> int:
         """Size before compression."""
         return sum(file.bytes for file in self.files)
+
+
+def _stamp(details: os.stat_result) -> tuple[int, int, int, int]:
+    return details.st_size, details.st_mtime_ns, details.st_ctime_ns, details.st_ino
 
 
 def find_project_root(start: Path) -> Path | None:
@@ -105,27 +127,33 @@ def module_in_project(module: str, root: Path) -> str:
 
 
 def collect_files(
-    root: Path, *, exclude: Sequence[str] = (), script: str | None = None, max_bytes: int = MAX_PROJECT_BYTES
+    root: Path,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    script: str | None = None,
+    max_bytes: int = MAX_PROJECT_BYTES,
 ) -> ProjectFiles:
     """List the files of a project that are not ignored.
 
-    .gitignore files hold at every level as git reads them; `exclude` has more patterns, relative to the root. Links
-    to files are sent as the files; links to folders are left out and told. Raises InvalidSpec when nothing is left,
-    when the script is not among them, or when they are too large (the largest are named).
+    .gitignore files hold at every level as git reads them; `exclude` has more patterns, relative to the root, and
+    `include` those of what is sent although a .gitignore says otherwise; `exclude` weighs more. Links to files are sent
+    as the files; links to folders are left out and told. Raises InvalidSpec when nothing is left, when the script is
+    not among them, or when they are too large (the largest are named).
     """
     if not root.is_dir():
         raise InvalidSpec(f"There is no folder {root}.", hint="Run the command inside the project.")
-    walk = _Walk(root, exclude)
+    walk = _Walk(root, include, exclude)
     files = tuple(sorted(walk.files(), key=lambda file: file.path))
     if not files:
         raise InvalidSpec(
             f"The project {root} is empty: there is nothing to send to the machine.",
-            hint="Run the command in the training's own project; see what .gitignore and exclude in [project] leave.",
+            hint="Run the command in the training's own project; see what .gitignore and exclude in [sync] leave.",
         )
     if script is not None and script not in {file.path for file in files}:
         raise InvalidSpec(
             f"The script {script} is ignored, so that it would not be on the machine.",
-            hint="Take it out of .gitignore, or out of exclude in [project] of .runctl.toml.",
+            hint="Take it out of .gitignore, or out of exclude in [sync] of .runctl.toml.",
         )
     found = ProjectFiles(files, tuple(walk.skipped))
     if found.bytes > max_bytes:
@@ -133,7 +161,7 @@ def collect_files(
         names = ", ".join(f"{file.path} ({_megabytes(file.bytes)})" for file in largest)
         raise InvalidSpec(
             f"The project is {_megabytes(found.bytes)}; at most {_megabytes(max_bytes)} are sent. Largest: {names}.",
-            hint="Name what the training does not need in .gitignore, or in exclude in [project] of .runctl.toml.",
+            hint="Name what the training does not need in .gitignore, or in exclude in [sync] of .runctl.toml.",
         )
     return found
 
@@ -161,20 +189,23 @@ class _Walk:
     """One walk through a project, with the patterns that hold at each level."""
 
     root: Path
+    include: Sequence[str]
     exclude: Sequence[str]
     skipped: list[str] = field(default_factory=list[str])
 
     def files(self) -> Iterator[ProjectFile]:
         from pathspec import GitIgnoreSpec
 
-        fixed = GitIgnoreSpec.from_lines([*ALWAYS_EXCLUDED, *self.exclude])
-        yield from self._below("", [], fixed)
+        self._fixed = GitIgnoreSpec.from_lines([*ALWAYS_EXCLUDED, *self.exclude])
+        self._taken = GitIgnoreSpec.from_lines(self.include)
+        self._ways = _ways_to(self.include)
+        yield from self._below("", [], is_ignored=False)
 
     def _below(
-        self, folder: str, levels: "list[tuple[str, GitIgnoreSpec]]", fixed: "GitIgnoreSpec"
+        self, folder: str, levels: "list[tuple[str, GitIgnoreSpec]]", *, is_ignored: bool
     ) -> Iterator[ProjectFile]:
         here = self.root / folder
-        own = _ignore_file(here)
+        own = None if is_ignored else _ignore_file(here)
         if own is not None:
             levels = [*levels, (folder, own)]
         try:
@@ -186,25 +217,39 @@ class _Walk:
         for entry in entries:
             path = f"{folder}{entry.name}"
             is_folder = entry.is_dir(follow_symlinks=False)
-            if _is_ignored(path + ("/" if is_folder else ""), levels, fixed):
+            matched = f"{path}/" if is_folder else path
+            if self._fixed.check_file(matched).include:
                 continue
-            if is_folder:
-                yield from self._below(f"{path}/", levels, fixed)
-            else:
-                yield from self._file(path, Path(entry.path))
+            ignored = is_ignored or _is_ignored(matched, levels)
+            if ignored and self.include and self._taken.check_file(matched).include:
+                ignored = False
+            if is_folder and (not ignored or matched in self._ways):
+                yield from self._below(matched, levels if not ignored else [], is_ignored=ignored)
+            elif not is_folder and not ignored:
+                yield from self._file(path, entry)
 
-    def _file(self, path: str, source: Path) -> Iterator[ProjectFile]:
+    def _file(self, path: str, entry: "os.DirEntry[str]") -> Iterator[ProjectFile]:
         try:
-            details = source.stat()
+            details = entry.stat()
         except OSError:
             self.skipped.append(f"{path} is a link to nothing and is left out.")
             return
         if stat.S_ISDIR(details.st_mode):
             self.skipped.append(f"{path} is a link to a folder and is left out.")
+        elif not path.isprintable() and not _is_utf8(path):
+            self.skipped.append(f"{path.encode(errors='backslashreplace').decode()} is no name in UTF-8: left out.")
         elif not stat.S_ISREG(details.st_mode):
             self.skipped.append(f"{path} is not a regular file and is left out.")
         else:
-            yield ProjectFile(path, source, details.st_size)
+            yield ProjectFile(path, entry.path, _stamp(details), bool(details.st_mode & stat.S_IXUSR))
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ignore_file(folder: Path) -> "GitIgnoreSpec | None":
@@ -217,12 +262,24 @@ def _ignore_file(folder: Path) -> "GitIgnoreSpec | None":
     return GitIgnoreSpec.from_lines(lines)
 
 
-def _is_ignored(path: str, levels: "list[tuple[str, GitIgnoreSpec]]", fixed: "GitIgnoreSpec") -> bool:
+def _is_ignored(path: str, levels: "list[tuple[str, GitIgnoreSpec]]") -> bool:
     """Ask the deepest .gitignore first, as git does: the last pattern that matches decides."""
-    if fixed.check_file(path).include:
-        return True
     for folder, spec in reversed(levels):
         verdict = spec.check_file(path.removeprefix(folder)).include
         if verdict is not None:
             return verdict
     return False
+
+
+def _ways_to(patterns: Sequence[str]) -> frozenset[str]:
+    """The folders that must be gone through, ignored or not, to come to what patterns name: `a/` and `a/b/` of
+    `a/b/*.csv`. A pattern without a folder is not looked for in folders that are ignored."""
+    ways: set[str] = set()
+    for pattern in patterns:
+        way = ""
+        for part in pattern.lstrip("/").split("/")[:-1]:
+            if any(character in part for character in "*?["):
+                break
+            way += f"{part}/"
+            ways.add(way)
+    return frozenset(ways)

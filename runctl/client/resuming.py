@@ -24,6 +24,7 @@ class SyncedProject:
     """The project that is sent again; without one the earlier run's code is used."""
 
     folder: Path | None = None
+    include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     max_bytes: int = MAX_PROJECT_BYTES
 
@@ -92,7 +93,9 @@ def resumed_request(earlier: Run, changes: Mapping[str, Any]) -> RunRequest:
 def project_spec(request: RunRequest, sync: SyncedProject) -> RunSpec:
     """The same request of the project as it is now."""
     asked = {name: getattr(request, name) for name in RunRequest.model_fields}
-    return RunSpec(**asked, project_dir=sync.folder, exclude=sync.exclude, max_project_bytes=sync.max_bytes)
+    return RunSpec(
+        **asked, project_dir=sync.folder, include=sync.include, exclude=sync.exclude, max_project_bytes=sync.max_bytes
+    )
 
 
 def chain_of(run: Run, runs: RunTable) -> tuple[ResumedFrom, ...]:

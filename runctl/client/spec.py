@@ -22,8 +22,10 @@ class RunSpec(RunRequest):
     """Name under which runs are listed together. None: the name of the project's folder."""
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Name of the run. None: the script's, without its ending; the module's; the command's first word."""
+    include: tuple[str, ...] = ()
+    """Patterns of .gitignore, relative to the project's folder: what is sent although a .gitignore names it."""
     exclude: tuple[str, ...] = ()
-    """Patterns of .gitignore, relative to the project's folder: what is not sent."""
+    """Patterns of .gitignore, relative to the project's folder: what is not sent; weighs most."""
     max_project_bytes: Annotated[int, Field(ge=1)] = MAX_PROJECT_BYTES
 
     def stored(self, code: CodeRef) -> StoredSpec:

@@ -184,6 +184,8 @@ def _started(
         if resumed
         else f"The training started on the {sentences.machine(attempt)}."
     )
+    if started.code_files is not None:
+        text = f"{sentences.code_verified(run.spec, started.code_files)} {text}"
     current = is_current(run, attempt)
     kind = TimelineKind.TRAINING_STARTED if current else TimelineKind.LATE_EVIDENCE
     data = started.model_dump(mode="json")

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import json
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from runctl.model.base import UtcDatetime, WireModel
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
@@ -93,6 +95,8 @@ class TrainingStarted(WireModel):
     log_stream: str = ""
     warnings: tuple[str, ...] = ()
     """What went wrong on the way, e.g. a newer checkpoint that is damaged."""
+    code_files: Annotated[int, Field(ge=0)] | None = None
+    """How many files of the project arrived, each with the right hash; None from an agent that does not tell."""
 
 
 class ProgressReport(WireModel):

@@ -45,8 +45,13 @@ def price_partition(region: str) -> str:
 
 
 def code_key(sha256: str) -> str:
-    """Key of a project archive."""
-    return f"{CODE_PREFIX}{sha256}.tar.gz"
+    """Key of a project's listing."""
+    return f"{CODE_PREFIX}{sha256}.json.gz"
+
+
+def pack_key(sha256: str) -> str:
+    """Key of a pack of a project's files."""
+    return f"{CODE_PREFIX}packs/{sha256}"
 
 
 def userid(role_id: str, instance_id: InstanceId) -> str:

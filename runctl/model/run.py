@@ -40,11 +40,12 @@ class PurchaseOption(StrEnum):
 
 
 class CodeRef(Model):
-    """The project as uploaded: one archive, named by its content."""
+    """The project as uploaded: its listing (`runctl.model.code`), named by its content."""
 
     key: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=0)]
+    """Size of the listing itself."""
 
 
 class RunRequest(Model):

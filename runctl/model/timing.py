@@ -57,5 +57,12 @@ CAPACITY_TOLD_AFTER: Final = timedelta(minutes=15)
 CAPACITY_BACKOFF_START: Final = timedelta(seconds=15)
 CAPACITY_BACKOFF_MAX: Final = timedelta(minutes=15)
 
+CODE_RENEWED_AFTER: Final = timedelta(days=90)
+"""A project's object in the bucket that is older counts as written now when it is used again."""
+
+CODE_KEPT: Final = timedelta(days=365)
+"""After which the bucket forgets an object of a project. Longer than CODE_RENEWED_AFTER and the longest run together: a
+run's machines read what was looked for, and renewed, when it was submitted."""
+
 MAX_RUNTIME: Final = timedelta(hours=24)
 """Default of `--max-runtime`."""

@@ -10,7 +10,7 @@ from runctl.model.agent_event import EndedWhy, TrainingEnded
 from runctl.model.attempt import Attempt
 from runctl.model.base import iso
 from runctl.model.machine import MachineState
-from runctl.model.run import StopRequest
+from runctl.model.run import RunRequest, StopRequest
 from runctl.model.status import Reason
 from runctl.policy.facts import EX_KILLED, SAVED_RESUME_ME, Departure
 
@@ -174,6 +174,12 @@ def _exited(ended: TrainingEnded) -> str:
     if ended.exit_code == EX_KILLED:
         text += ", which is what SIGKILL leaves; the kernel reported no lack of memory"
     return text
+
+
+def code_verified(request: RunRequest, files: int) -> str:
+    """Say that the project arrived whole: every file had the hash that the laptop gave it, and the script was there."""
+    found = "script and directories" if request.script or request.module else "files and directories"
+    return f"Code sync verified: {found} found ({files} {'file' if files == 1 else 'files'})."
 
 
 def machine_state(state: MachineState | None, online: bool | None) -> str:

@@ -7,8 +7,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from runctl.model.keys import HANDOFF_PREFIX
+from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX
 from runctl.model.names import Index
+from runctl.model.timing import CODE_KEPT
 
 HANDOFF_KEPT: Final = Duration.days(31)
 """Longer than the longest run (RunSpec.max_runtime_s allows 30 days), for a restarted agent reads its hand-off again.
@@ -78,11 +79,12 @@ class Storage(Construct):
         )
 
     def _bucket(self) -> s3.Bucket:
-        """Not versioned: archives are named by content and an attempt's keys are written once, so that a second
-        version is never a rescue, only a checkpoint that was deleted and is still paid for.
+        """Not versioned: what lies below `code/` is named by content and an attempt's keys are written once, so that a
+        second version is never a rescue, only a checkpoint that was deleted and is still paid for.
 
-        `code/` never expires: an upload is skipped when the archive is there, so that its age says nothing of its
-        use. `runs/` is the user's; it outlives the stack.
+        `code/` expires by age, and a listing may be younger than the packs that it names: so whoever uses an object
+        again after CODE_RENEWED_AFTER renews it (`runctl.client.code_sync`). `runs/` is the user's; it outlives the
+        stack.
         """
         return s3.Bucket(
             self,
@@ -97,5 +99,6 @@ class Storage(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(id="abandoned-uploads", abort_incomplete_multipart_upload_after=UPLOAD_ABANDONED),
                 s3.LifecycleRule(id="hand-offs", prefix=HANDOFF_PREFIX, expiration=HANDOFF_KEPT),
+                s3.LifecycleRule(id="code", prefix=CODE_PREFIX, expiration=Duration.days(CODE_KEPT.days)),
             ],
         )

@@ -1,13 +1,17 @@
 """Jobs, as the controller writes them and as the agent reads them."""
 
-import io
-import tarfile
+import gzip
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from runctl.agent.job import Job, read_job
+from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob
+from runctl.model.keys import code_key, pack_key
 from runctl.model.run import CodeRef
 
 RUN_ID = RunId("r-0123456789ab")
@@ -16,20 +20,38 @@ SECRET = "5e" * 32
 PREFIX = f"runs/{RUN_ID}/attempts/0002/AROAEXAMPLE:{INSTANCE_ID}/"
 
 
-def archive(files: dict[str, str]) -> bytes:
-    """A project's archive."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
+@dataclass(frozen=True)
+class Project:
+    """A project as it lies in the bucket."""
+
+    code: CodeRef
+    objects: dict[str, bytes]
 
 
-def agent_job(code: bytes = b"", **fields: Any) -> AgentJob:
+def project(files: Mapping[str, str], *, executable: frozenset[str] = frozenset()) -> Project:
+    """Lay a project out in one pack, every other file compressed."""
+    rows: list[CodeFile] = []
+    pack = b""
+    for number, (path, text) in enumerate(files.items()):
+        body = text.encode()
+        stored = zlib.compress(body) if number % 2 else body
+        digest = sha256(body).hexdigest()
+        rows.append(CodeFile(path, digest, len(body), path in executable, 0, len(pack), len(stored), bool(number % 2)))
+        pack += stored
+    key = pack_key(sha256(pack).hexdigest())
+    return listed(CodeListing(packs=(CodePack(key, len(pack)),), files=tuple(rows)), {key: pack})
+
+
+def listed(listing: CodeListing, packs: Mapping[str, bytes]) -> Project:
+    """A project by its listing."""
+    body = gzip.compress(listing.model_dump_json().encode())
+    digest = sha256(body).hexdigest()
+    code = CodeRef(key=code_key(digest), sha256=digest, bytes=len(body))
+    return Project(code, {code.key: body, **packs})
+
+
+def agent_job(code: Project | None = None, **fields: Any) -> AgentJob:
     """A hand-off as the controller writes it."""
-    digest = sha256(code).hexdigest()
     given: dict[str, Any] = {
         "run_id": RUN_ID,
         "attempt": AttemptNumber(2),
@@ -42,7 +64,7 @@ def agent_job(code: bytes = b"", **fields: Any) -> AgentJob:
         "log_group": "/runctl/machines",
         "log_stream": f"{RUN_ID}/0002",
         "prefix": PREFIX,
-        "code": CodeRef(key=f"code/{digest}.tar.gz", sha256=digest, bytes=len(code)),
+        "code": (code or project({})).code,
         "script": "train.py",
         "max_runtime_s": 3_600,
         "save_limit_s": 300,
@@ -52,6 +74,6 @@ def agent_job(code: bytes = b"", **fields: Any) -> AgentJob:
     return AgentJob(**(given | fields))
 
 
-def job(code: bytes = b"", **fields: Any) -> Job:
+def job(code: Project | None = None, **fields: Any) -> Job:
     """The same, as the agent reads it."""
     return read_job(agent_job(code, **fields).model_dump_json())

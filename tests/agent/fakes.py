@@ -39,6 +39,7 @@ class MemoryStore:
         self.objects: dict[str, bytes] = {}
         self.written: list[str] = []
         self.deleted: list[str] = []
+        self.fetched: list[tuple[str, tuple[int, int] | None]] = []
         self.fails = False
         self.refused = ""
         """Keys in which this stands cannot be written."""
@@ -64,11 +65,15 @@ class MemoryStore:
             raise AwsRefused("NoSuchKey", key)
         return self.objects[key]
 
-    def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:
+    def get_file(
+        self, key: str, path: Path, cancelled: Callable[[], bool], stretch: tuple[int, int] | None = None
+    ) -> str:
         self._insist()
+        self.fetched.append((key, stretch))
         if key not in self.objects:
             raise OSError(f"NoSuchKey: {key}")
-        return save_chunks([self.objects[key]], path, cancelled)
+        begin, end = stretch or (0, len(self.objects[key]))
+        return save_chunks([self.objects[key][begin:end]], path, cancelled)
 
     def delete(self, keys: Iterable[str]) -> None:
         self._insist()

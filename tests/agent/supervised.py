@@ -27,7 +27,7 @@ from runctl.agent.start import START_AGAIN
 from runctl.agent.supervisor import StartAgainError, Supervisor
 from runctl.agent.training_process import KeptTrainings
 from runctl.agent.world import World
-from tests.agent.factories import agent_job, archive
+from tests.agent.factories import agent_job, project
 from tests.agent.fakes import FakeHeartbeats, FakeLinks, FakeMetadata, FakeSecrets
 
 PAUSE_S = 0.05
@@ -53,8 +53,12 @@ class FolderStore:
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()
 
-    def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:
-        return save_chunks([self.get(key)], path, cancelled)
+    def get_file(
+        self, key: str, path: Path, cancelled: Callable[[], bool], stretch: tuple[int, int] | None = None
+    ) -> str:
+        body = self.get(key)
+        begin, end = stretch or (0, len(body))
+        return save_chunks([body[begin:end]], path, cancelled)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -136,9 +140,10 @@ class Place:
 
     def prepare(self, script: str, **fields: Any) -> None:
         """Hand a job over, as the controller does."""
-        code = archive({"train.py": script})
+        code = project({"train.py": script})
         job = agent_job(code, **fields)
-        self.store.put(job.code.key, code)
+        for key, body in code.objects.items():
+            self.store.put(key, body)
         self.folder.create()
         self.folder.job.write_text(job.model_dump_json())
 

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> AttemptFolder:
 def _start(folder: AttemptFolder, code: str) -> KeptTraining:
     command = (sys.executable, "-c", code)
     log = RunLog(folder.path / "training.log")
-    return KeptTrainings().start(Prepared(command, {"PYTHONUNBUFFERED": "1"}, None), folder, log)
+    return KeptTrainings().start(Prepared(command, {"PYTHONUNBUFFERED": "1"}, None, 60.0), folder, log)
 
 
 def _said(folder: AttemptFolder) -> str:

@@ -26,7 +26,7 @@ def _start(tmp_path: Path, *command: str) -> KeptTraining:
     folder = AttemptFolder(tmp_path / "attempt-1")
     folder.create()
     folder.code.mkdir(exist_ok=True)
-    prepared = Prepared(command, {"PYTHONUNBUFFERED": "1", "PATH": os.defpath}, None)
+    prepared = Prepared(command, {"PYTHONUNBUFFERED": "1", "PATH": os.defpath}, None, 60.0)
     return KeptTrainings().start(prepared, folder, RunLog(tmp_path / "training.log"))
 
 

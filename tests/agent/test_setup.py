@@ -1,9 +1,7 @@
 """Code, environment and resume point are made ready, checked, and cannot lead out of their folders."""
 
-import io
 import os
 import sys
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -17,111 +15,19 @@ from hypothesis import strategies as st
 
 from runctl.agent import resume
 from runctl.agent.environment import PythonEnvironment
-from runctl.agent.job import CodeRef, Go, LinkedFile, ResumePoint
+from runctl.agent.job import Go, LinkedFile, ResumePoint
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.packages import Packages, PackagesKind, find_packages
 from runctl.agent.preparation import Prepared, prepare, script_of_command, training_command, training_environment
-from runctl.agent.project_code import fetch_code, unpack
 from runctl.agent.resume import CheckpointFetcher, Resumed
 from runctl.agent.run_log import RunLog
 from runctl.agent.setup_error import SetupCancelledError, SetupError
-from tests.agent.factories import archive, job
+from tests.agent.factories import job, project
 from tests.agent.fakes import FakeLinks, FakeSecrets, MemoryStore, Sayings
 
 
 def _never() -> bool:
     return False
-
-
-def _packed(tmp_path: Path, *members: tarfile.TarInfo) -> Path:
-    path = tmp_path / "code.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for member in members:
-            tar.addfile(member, io.BytesIO(b"x" * member.size))
-    return path
-
-
-def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname, member.mode = kind, link, mode
-    member.size = 1 if kind == tarfile.REGTYPE else 0
-    return member
-
-
-def test_code_is_fetched_and_unpacked(tmp_path: Path) -> None:
-    code = archive({"train.py": "print(1)", "package/module.py": ""})
-    store = MemoryStore()
-    store.objects["code/x"] = code
-
-    fetch_code(CodeRef("code/x", sha256(code).hexdigest()), store, tmp_path / "code", _never)
-
-    assert (tmp_path / "code" / "train.py").read_text() == "print(1)"
-    assert (tmp_path / "code" / "package" / "module.py").exists()
-
-
-def test_code_with_another_hash_is_refused(tmp_path: Path) -> None:
-    store = MemoryStore()
-    store.objects["code/x"] = archive({"train.py": "print(2)"})
-
-    with pytest.raises(SetupError, match="damaged"):
-        fetch_code(CodeRef("code/x", "0" * 64), store, tmp_path / "code", _never)
-
-    assert not (tmp_path / "code").exists()
-
-
-def test_code_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="NoSuchKey"):
-        fetch_code(CodeRef("code/x", "0" * 64), MemoryStore(), tmp_path / "code", _never)
-
-
-def test_fetching_is_given_up_when_asked(tmp_path: Path) -> None:
-    store = MemoryStore()
-    store.objects["code/x"] = b"x"
-
-    with pytest.raises(SetupCancelledError):
-        fetch_code(CodeRef("code/x", "0" * 64), store, tmp_path / "code", lambda: True)
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        (_member("../evil"),),
-        (_member("/tmp/evil"),),
-        (_member("a/../../evil"),),
-        (_member("link", tarfile.SYMTYPE, "/etc/passwd"),),
-        (_member("link", tarfile.SYMTYPE, "../outside"),),
-        (_member("here", tarfile.SYMTYPE, "."), _member("up", tarfile.SYMTYPE, "here/.."), _member("up/evil")),
-        (_member("hard", tarfile.LNKTYPE, "../outside"),),
-        (_member("pipe", tarfile.FIFOTYPE),),
-        (_member("device", tarfile.CHRTYPE),),
-    ],
-)
-def test_archive_cannot_reach_outside_the_project(tmp_path: Path, members: tuple[tarfile.TarInfo, ...]) -> None:
-    path = _packed(tmp_path, *members)
-    target = tmp_path / "inner" / "code"
-
-    with pytest.raises(SetupError):
-        unpack(path, target)
-
-    assert not (tmp_path / "inner" / "evil").exists()
-
-
-def test_links_inside_and_executable_bits_are_kept_but_no_special_ones(tmp_path: Path) -> None:
-    path = _packed(
-        tmp_path, _member("data/real"), _member("link", tarfile.SYMTYPE, "data/real"), _member("run.sh", mode=0o4755)
-    )
-
-    unpack(path, tmp_path / "code")
-
-    assert (tmp_path / "code" / "link").read_bytes() == b"x"
-    assert (tmp_path / "code" / "run.sh").stat().st_mode & 0o7777 == 0o755
-
-
-def test_damaged_archive_is_a_setup_error(tmp_path: Path) -> None:
-    (tmp_path / "code.tar.gz").write_bytes(archive({"train.py": "x" * 10_000})[:-20])
-
-    with pytest.raises(SetupError):
-        unpack(tmp_path / "code.tar.gz", tmp_path / "code")
 
 
 _DEPENDENCIES = '[project]\nname = "kites"\nversion = "1"\ndependencies = []\n'
@@ -527,10 +433,10 @@ def _prepare(
     in_store: dict[str, str] | None = None,
     **fields: Any,
 ) -> Prepared:
-    code = archive(files)
+    code = project(files)
     asked = job(code, **fields)
     store = MemoryStore()
-    store.objects[asked.code.key] = code
+    store.objects |= code.objects
     folder = AttemptFolder(tmp_path / "attempt")
     folder.create()
     log = RunLog(tmp_path / "training.log")
@@ -608,7 +514,7 @@ def test_secret_that_no_variable_can_hold_is_not_shown(tmp_path: Path) -> None:
 def test_code_that_arrived_whole_is_told_in_the_log(tmp_path: Path) -> None:
     prepared = _prepare(tmp_path, {"a/train.py": "", "b.txt": ""}, script="a/train.py")
 
-    digest = job(archive({"a/train.py": "", "b.txt": ""})).code.sha256
+    digest = job(project({"a/train.py": "", "b.txt": ""})).code.sha256
     assert prepared.command[1] == "a/train.py"
     assert (tmp_path / "training.log").read_text().splitlines() == [
         f"runctl: Code sync verified: script and directories found (2 files, sha256 {digest[:12]})"

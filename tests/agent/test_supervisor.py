@@ -22,7 +22,7 @@ from runctl.agent.world import World
 from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
 from runctl.model.job import LinkedFile, ResumePoint
 from runctl.model.output import OutputListing
-from tests.agent.factories import PREFIX, SECRET, archive, job
+from tests.agent.factories import PREFIX, SECRET, job, project
 from tests.agent.fakes import (
     FakeBus,
     FakeHeartbeats,
@@ -69,12 +69,12 @@ class Attempt:
     def __init__(
         self, root: Path, text: str, *, others: Mapping[str, str] = MappingProxyType({}), **fields: Any
     ) -> None:
-        code = archive({"train.py": text, **others})
+        code = project({"train.py": text, **others})
         self.job = job(code, **({"save_limit_s": 5} | fields))
         self.folder = AttemptFolder.of(root, self.job.run_id, self.job.attempt)
         self.folder.create()
         self.store = MemoryStore()
-        self.store.objects[self.job.code.key] = code
+        self.store.objects |= code.objects
         self.bus = FakeBus()
         self.heartbeats = FakeHeartbeats()
         self.stream = FakeStream()
@@ -180,6 +180,7 @@ def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> N
     assert all(is_authentic(AgentEvent.model_validate(event).model_dump(), SECRET) for event in attempt.bus.events)
     (started,) = attempt.bus.of("Training Started")
     assert TrainingStarted.model_validate(started["data"]).log_stream == attempt.job.log_stream
+    assert TrainingStarted.model_validate(started["data"]).code_files == 1
     (saved,) = attempt.bus.of("Checkpoint Saved")
     progress = saved["data"]["progress"]
     assert (progress["step"], progress["total_steps"], progress["loss"]) == (5, 5, 0.125)
@@ -303,9 +304,9 @@ def test_stop_that_came_before_the_training_began_starts_nothing(tmp_path: Path)
     released = threading.Event()
     slow = attempt.store.get_file
 
-    def get_file(key: str, path: Path, cancelled: Any) -> str:
+    def get_file(key: str, path: Path, cancelled: Any, stretch: Any = None) -> str:
         released.wait(5)
-        return slow(key, path, cancelled)
+        return slow(key, path, cancelled, stretch)
 
     attempt.store.get_file = get_file  # type: ignore[method-assign]
 

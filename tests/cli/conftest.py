@@ -15,6 +15,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".runctl.toml").write_text('target = "local"\n')
     (folder / "train.py").write_text("print('hello')\n")
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("RUNCTL_TARGET", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return folder

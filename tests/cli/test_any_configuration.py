@@ -14,6 +14,7 @@ NAMES = st.sampled_from(
         "project",
         "env",
         "name",
+        "sync",
         "exclude",
         "max_runtime",
         "retries",

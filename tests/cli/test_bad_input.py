@@ -65,7 +65,7 @@ def test_ignored_script(runctl: CommandLine, project: Path) -> None:
 
 
 def test_too_large_project(runctl: CommandLine, project: Path) -> None:
-    (project / ".runctl.toml").write_text("[project]\nmax_mb = 1\n")
+    (project / ".runctl.toml").write_text("[sync]\nmax_mb = 1\n")
     (project / "weights.bin").write_bytes(b"0" * 1_200_000)
 
     _is_refused(runctl, runctl.json("train", "train.py"), "invalid_spec", 2, "weights.bin (1.2 MB)")

@@ -11,7 +11,7 @@ class _Terminal(io.StringIO):
 
 
 def test_terminal_sees_how_much_was_sent_and_the_line_is_cleared_at_the_end() -> None:
-    terminal, times = _Terminal(), iter([0.0, 0.0, 0.0, 1.0, 1.0])
+    terminal, times = _Terminal(), iter([0.0, 0.0, 2.0])
     progress = ByteProgress("Sending", terminal, now=lambda: next(times))
 
     progress.add(1_000_000, 4_000_000)
@@ -19,7 +19,7 @@ def test_terminal_sees_how_much_was_sent_and_the_line_is_cleared_at_the_end() ->
     progress.end()
 
     first, second, rest = terminal.getvalue().split("\r\x1b[K")[1:]
-    assert (first, second, rest) == ("Sending: 1.0 MB of 4.0 MB", "Sending: 4.0 MB of 4.0 MB", "")
+    assert (first, second, rest) == ("Sending: 1.0 MB of 4.0 MB", "Sending: 4.0 MB of 4.0 MB, 2.0 MB/s", "")
 
 
 def test_terminal_is_not_written_to_more_often_than_can_be_read() -> None:
@@ -32,11 +32,12 @@ def test_terminal_is_not_written_to_more_often_than_can_be_read() -> None:
     assert terminal.getvalue().count("Sending") == 1
 
 
-def test_file_is_not_written_to() -> None:
-    file = io.StringIO()
-    progress = ByteProgress("Sending", file)
+def test_file_gets_a_line_now_and_then_and_none_of_a_short_transfer() -> None:
+    file, times = io.StringIO(), iter([0.0, 1.0, 6.0, 11.0, 12.0])
+    progress = ByteProgress("Sending", file, now=lambda: next(times))
 
-    progress.add(1, 100)
+    for _ in range(4):
+        progress.add(1_000_000, 4_000_000)
     progress.end()
 
-    assert file.getvalue() == ""
+    assert file.getvalue() == "Sending: 3.0 MB of 4.0 MB, 300 kB/s\n"

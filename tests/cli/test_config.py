@@ -93,9 +93,9 @@ def test_set_refuses_what_would_not_be_valid_and_changes_nothing(
 
 
 def test_set_leaves_a_value_on_several_lines_to_a_person(runctl: CommandLine, path: Path) -> None:
-    path.write_text('[project]\nexclude = [\n  "data/",\n]\n')
+    path.write_text('[sync]\nexclude = [\n  "data/",\n]\n')
 
-    answer = runctl("config", "set", "project.exclude", '["a"]')
+    answer = runctl("config", "set", "sync.exclude", '["a"]')
 
     assert answer.exit_code == 2
     assert "more than one line" in answer.stderr

@@ -6,7 +6,7 @@ from typing import Any
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import Reason, RunStatus
 from tests.cli.command_line import CommandLine
-from tests.client.deployment import a_run, an_attempt
+from tests.client.deployment import a_run, an_attempt, with_code
 
 EARLIER = "r-1hx3k7pabcde"
 
@@ -14,8 +14,8 @@ EARLIER = "r-1hx3k7pabcde"
 def _ended(runctl: CommandLine, *steps: int, **fields: Any) -> Run:
     attempt = an_attempt(EARLIER)
     ended = {"status": RunStatus.CANCELLED, "reason": Reason.CANCELLED}
-    run = runctl.deployment.add(a_run(EARLIER, **(ended | fields)), attempt)
-    runctl.deployment.code.archives[run.spec.code.key] = b"code"
+    code = runctl.deployment.code.keep({"train.py": b"print(1)"})
+    run = runctl.deployment.add(with_code(a_run(EARLIER, **(ended | fields)), code), attempt)
     for step in steps:
         name = f"step-{step}.npz"
         runctl.deployment.results.save(attempt, name, step, {name: f"weights {step}".encode()})

@@ -1,5 +1,7 @@
 """A deployment in memory: what the client and the command line are tested against."""
 
+import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from runctl.aws.code_objects import StoredObject
 from runctl.aws.results import Output
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
@@ -16,6 +19,7 @@ from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model import keys
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import CheckpointFile, Manifest
+from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.machine import MachineType
@@ -92,18 +96,91 @@ class MemoryExecutions:
 
 @dataclass
 class MemoryCode:
-    """The bucket's archives."""
+    """The bucket's `code/` prefix."""
 
-    archives: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    uploads: int = 0
+    name: str = "runctl-bucket"
+    objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    written_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    now: datetime = NOW
+    written: list[str] = field(default_factory=list[str])
+    looks: list[str] = field(default_factory=list[str])
+    renewed: list[str] = field(default_factory=list[str])
+    refusal: RunctlError | None = None
 
-    def has(self, code: CodeRef) -> bool:
-        return code.key in self.archives
+    def look(self, key: str) -> StoredObject | None:
+        self.looks.append(key)
+        body = self.objects.get(key)
+        return None if body is None else StoredObject(len(body), self.written_at[key], sha256_of(body).hex())
 
-    def upload(self, code: CodeRef, path: Path, on_bytes: Callable[[int], None]) -> None:
-        on_bytes(code.bytes)
-        self.archives[code.key] = path.read_bytes()
-        self.uploads += 1
+    def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def put(self, key: str, body: bytes, sha256: bytes) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        assert sha256_of(body) == sha256
+        self.objects[key] = body
+        self.written_at[key] = self.now
+        self.written.append(key)
+
+    def upload(self, key: str, path: Path, on_bytes: Callable[[int], None]) -> None:
+        body = path.read_bytes()
+        on_bytes(len(body))
+        self.put(key, body, sha256_of(body))
+
+    def renew(self, key: str) -> None:
+        self.written_at[key] = self.now
+        self.renewed.append(key)
+
+    def remove(self, key: str) -> None:
+        del self.objects[key]
+
+    def keep(self, files: Mapping[str, bytes]) -> CodeRef:
+        """Put a project there, as it was sent once."""
+        rows: list[CodeFile] = []
+        pack = b"".join(files.values())
+        offset = 0
+        for path, body in files.items():
+            rows.append(CodeFile(path, sha256_of(body).hex(), len(body), False, 0, offset, len(body), False))
+            offset += len(body)
+        key = keys.pack_key(sha256_of(pack).hex())
+        self.put(key, pack, sha256_of(pack))
+        listing = CodeListing(packs=(CodePack(key, len(pack)),), files=tuple(rows))
+        body = gzip.compress(listing.model_dump_json().encode(), mtime=0)
+        digest = sha256_of(body).hex()
+        self.put(keys.code_key(digest), body, sha256_of(body))
+        self.written.clear()
+        return CodeRef(key=keys.code_key(digest), sha256=digest, bytes=len(body))
+
+    def project(self, code: CodeRef) -> dict[str, bytes]:
+        """Read a project back, as a machine does."""
+        listing = self.listing(code)
+        files = self._files(listing)
+        if listing.base is not None:
+            gone = set(listing.removed)
+            base = self._files(self.listing(listing.base))
+            files = {path: body for path, body in base.items() if path not in gone} | files
+        return files
+
+    def listing(self, code: CodeRef) -> CodeListing:
+        """Read a listing."""
+        body = self.objects[code.key]
+        assert sha256_of(body).hex() == code.sha256
+        return CodeListing.model_validate_json(gzip.decompress(body))
+
+    def _files(self, listing: CodeListing) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        for file in listing.files:
+            pack = self.objects[listing.packs[file.pack].key]
+            stored = pack[file.offset : file.offset + file.stored_bytes]
+            files[file.path] = zlib.decompress(stored) if file.is_compressed else stored
+            assert sha256_of(files[file.path]).hex() == file.sha256
+        return files
+
+
+def sha256_of(body: bytes) -> bytes:
+    """The digest."""
+    return sha256(body).digest()
 
 
 @dataclass
@@ -261,8 +338,14 @@ class MemoryDeployment:
 
     @property
     def made(self) -> int:
-        """How many things were made: runs, executions, archives."""
-        return len(self.runs.runs) + len(self.executions.started) + len(self.code.archives)
+        """How many things were made: runs, executions, projects in the bucket."""
+        projects = [key for key in self.code.objects if key.endswith(".json.gz")]
+        return len(self.runs.runs) + len(self.executions.started) + len(projects)
+
+
+def with_code(run: Run, code: CodeRef) -> Run:
+    """The run with other code."""
+    return run.model_copy(update={"spec": run.spec.model_copy(update={"code": code})})
 
 
 def a_run(run_id: str = "r-1hx3k7pabcde", **fields: Any) -> Run:
@@ -274,7 +357,7 @@ def a_run(run_id: str = "r-1hx3k7pabcde", **fields: Any) -> Run:
         "status": RunStatus.RUNNING,
         "spec": RunSpec(
             script="train.py",
-            code=CodeRef(key="code/0.tar.gz", sha256="0f" * 32, bytes=1_234),
+            code=CodeRef(key="code/0.json.gz", sha256="0f" * 32, bytes=1_234),
             instance_types=("t3.micro",),
         ),
         "created_at": NOW - timedelta(minutes=5),

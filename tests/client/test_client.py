@@ -44,7 +44,7 @@ def test_train_uploads_writes_the_run_and_starts_its_execution(
 ) -> None:
     run = client.train(spec).run
 
-    assert deployment.code.archives.keys() == {run.spec.code.key}
+    assert deployment.code.project(run.spec.code) == {"train.py": b"print(1)\n"}
     assert deployment.runs.runs[run.run_id] == run
     assert (run.status, run.user, run.project, run.name) == (RunStatus.PENDING, "ada", "vision", "train")
     assert [event.kind for event in client.events(run.run_id)] == [TimelineKind.SUBMITTED]
@@ -54,9 +54,10 @@ def test_train_uploads_writes_the_run_and_starts_its_execution(
 
 def test_unchanged_project_is_not_sent_again(deployment: MemoryDeployment, client: Client, spec: RunSpec) -> None:
     client.train(spec)
+    written = len(deployment.code.written)
     client.train(spec)
 
-    assert deployment.code.uploads == 1
+    assert len(deployment.code.written) == written
     assert len(deployment.executions.started) == 2
 
 

@@ -9,7 +9,7 @@ from runctl.errors import NotFoundError
 from runctl.model import keys
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.status import Reason, RunStatus
-from tests.client.deployment import MemoryDeployment, a_run, an_attempt
+from tests.client.deployment import MemoryDeployment, a_run, an_attempt, with_code
 
 RUN_ID = "r-1hx3k7pabcde"
 
@@ -62,8 +62,8 @@ def test_lines_of_the_log_are_plain_text(deployment: MemoryDeployment, client: C
 
 def test_handle_resumes_downloads_and_cancels(deployment: MemoryDeployment, client: Client, tmp_path: Path) -> None:
     attempt = an_attempt(RUN_ID)
-    run = deployment.add(a_run(RUN_ID, status=RunStatus.CANCELLED, reason=Reason.CANCELLED), attempt)
-    deployment.code.archives[run.spec.code.key] = b"code"
+    ended = a_run(RUN_ID, status=RunStatus.CANCELLED, reason=Reason.CANCELLED)
+    deployment.add(with_code(ended, deployment.code.keep({"train.py": b"print(1)"})), attempt)
     deployment.results.save(attempt, "step-5", 5, {"step-5": b"weights"})
     handle = client.handle(RUN_ID)
 

@@ -155,3 +155,34 @@ def test_module_of_an_installed_package_is_pointed_to_command(tmp_path: Path) ->
         module_in_project("lightning", tmp_path)
 
     assert "--command 'python -m lightning'" in caught.value.hint
+
+
+def test_include_takes_in_what_gitignore_names_even_below_ignored_folders(tmp_path: Path) -> None:
+    _write(tmp_path, "train.py", "data/small.csv", "data/deep/x.csv", "data/big.bin", "a.log", "b/c.log", "other/z.csv")
+    _write(tmp_path, ".gitignore", text="data/\n*.log\nother/\n")
+
+    found = _paths(tmp_path, include=["/data/*.csv", "a.log", "*.csv"])
+
+    assert found == [".gitignore", "a.log", "data/small.csv", "train.py"]
+
+
+def test_include_of_a_folder_takes_in_all_of_it_but_what_is_excluded_or_never_sent(tmp_path: Path) -> None:
+    _write(tmp_path, "train.py", "data/a.csv", "data/deep/b.csv", "data/__pycache__/c.pyc", "data/secret.csv")
+    _write(tmp_path, ".gitignore", text="data/\n")
+
+    found = _paths(tmp_path, include=["data/"], exclude=["secret.csv"])
+
+    assert found == [".gitignore", "data/a.csv", "data/deep/b.csv", "train.py"]
+
+
+def test_name_that_is_not_utf_8_is_told_and_left_out(tmp_path: Path) -> None:
+    _write(tmp_path, "train.py")
+    try:
+        (tmp_path / "caf\udce9.txt").touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+
+    found = collect_files(tmp_path)
+
+    assert [file.path for file in found.files] == ["train.py"]
+    assert "UTF-8" in found.skipped[0]

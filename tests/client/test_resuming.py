@@ -14,7 +14,7 @@ from runctl.model.ids import InstanceId
 from runctl.model.run import PurchaseOption, ResumedFrom, Run
 from runctl.model.status import Reason, RunStatus
 from runctl.policy.resume import manifest_key
-from tests.client.deployment import MemoryDeployment, a_run, an_attempt
+from tests.client.deployment import MemoryDeployment, a_run, an_attempt, with_code
 
 EARLIER = "r-1hx3k7pabcde"
 LATER = "r-2hx3k7pabcde"
@@ -35,9 +35,9 @@ def client(deployment: MemoryDeployment) -> Client:
 def _ended(deployment: MemoryDeployment, run_id: str = EARLIER, *steps: int, **fields: Any) -> Run:
     """Put an ended run with its code and these checkpoints into the deployment."""
     run = a_run(run_id, **({"status": RunStatus.CANCELLED, "reason": Reason.CANCELLED} | fields))
+    run = with_code(run, deployment.code.keep({"train.py": b"print(1)"}))
     attempt = an_attempt(run_id)
     deployment.add(run, attempt)
-    deployment.code.archives[run.spec.code.key] = b"code"
     for step in steps:
         deployment.results.save(attempt, f"step-{step}.npz", step, {f"step-{step}.npz": b"weights"})
     return run
@@ -58,7 +58,7 @@ def test_the_new_run_has_the_ended_ones_code_and_settings_and_its_newest_checkpo
     )
     assert deployment.executions.started[run.run_id] == ExecutionInput.of(run)
     assert f"ada resumed {EARLIER} with train.py" in client.events(run.run_id)[0].text
-    assert deployment.code.uploads == 0
+    assert deployment.code.written == []
     assert deployment.runs.runs[EARLIER] == earlier
 
 
@@ -151,7 +151,7 @@ def test_a_resumed_run_that_saved_nothing_hands_its_own_beginning_on(
 
 def test_code_that_is_gone_is_told_before_anything_is_made(deployment: MemoryDeployment, client: Client) -> None:
     earlier = _ended(deployment, EARLIER, 100)
-    deployment.code.archives.clear()
+    deployment.code.objects.clear()
 
     with pytest.raises(InvalidSpec, match="not in the bucket") as refused:
         client.resume(client.plan_resume(earlier))
@@ -167,9 +167,8 @@ def test_the_project_can_be_sent_again(deployment: MemoryDeployment, client: Cli
 
     run = client.resume(plan, prepare(project_spec(plan.request, SyncedProject(tmp_path))))
 
-    assert deployment.code.uploads == 1
     assert run.spec.code != earlier.spec.code
-    assert run.spec.code.key in deployment.code.archives
+    assert deployment.code.project(run.spec.code) == {"train.py": b"print('mended')\n"}
 
 
 def test_changes_that_make_no_sense_are_refused_with_a_sentence(deployment: MemoryDeployment, client: Client) -> None:

@@ -32,7 +32,7 @@ def a_run(run_id: RunId = RUN_ID, **fields: Any) -> Run:
         "spec": RunSpec(
             script="train.py",
             args=("--epochs", "3"),
-            code=CodeRef(key=f"code/{SHA256}.tar.gz", sha256=SHA256, bytes=1_234),
+            code=CodeRef(key=f"code/{SHA256}.json.gz", sha256=SHA256, bytes=1_234),
             instance_types=("g5.xlarge", "g6.xlarge"),
             purchase_option=PurchaseOption.SPOT,
             environment={"SEED": "7"},

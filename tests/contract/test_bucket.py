@@ -2,14 +2,13 @@
 
 import json
 import logging
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 
-from runctl.aws.bucket import CodeArchives, S3Bucket
+from runctl.aws.bucket import S3Bucket
 from runctl.aws.clients import S3_CONFIG
 from runctl.errors import PermissionDenied
 from runctl.model import keys
@@ -82,7 +81,7 @@ def test_a_hand_off_lies_where_only_its_machine_reads_and_is_removed(s3: Any, bu
         log_group="/runctl/machines",
         log_stream=keys.log_stream(RUN_ID, FIRST),
         prefix=MACHINE_PREFIX,
-        code=CodeRef(key=f"code/{SHA256}.tar.gz", sha256=SHA256, bytes=3),
+        code=CodeRef(key=f"code/{SHA256}.json.gz", sha256=SHA256, bytes=3),
         script="train.py",
         max_runtime_s=60,
         save_limit_s=60,
@@ -210,48 +209,3 @@ def test_a_refused_read_is_not_a_missing_marker() -> None:
     with stubbed("s3", of_our_bucket) as (bucket, stubber), pytest.raises(PermissionDenied):
         stubber.add_client_error("get_object", service_error_code="AccessDenied", http_status_code=403)
         bucket.final_marker(RUN_ID, FIRST, INSTANCE)
-
-
-# -- project archives --------------------------------------------------------------------------------------------
-
-
-def test_an_archive_is_uploaded_once_under_the_name_of_its_content(s3: Any, tmp_path: Path) -> None:
-    archive = tmp_path / "code.tar.gz"
-    archive.write_bytes(b"abc")
-    code = CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3)
-    archives = CodeArchives(s3, BUCKET)
-
-    before = archives.has(code)
-    sent: list[int] = []
-    archives.upload(code, archive, sent.append)
-
-    assert sum(sent) == 3
-    assert (before, archives.has(code)) == (False, True)
-    assert s3.get_object(Bucket=BUCKET, Key=code.key)["Body"].read() == b"abc"
-
-
-def test_an_archive_of_another_size_is_not_there(s3: Any) -> None:
-    put(s3, keys.code_key(SHA256), "ab")
-
-    assert not CodeArchives(s3, BUCKET).has(CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3))
-
-
-def test_a_refused_look_for_an_archive_is_not_a_missing_archive() -> None:
-    code = CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3)
-    with stubbed("s3", lambda client: CodeArchives(client, BUCKET)) as (archives, stubber):
-        stubber.add_client_error("head_object", service_error_code="403", http_status_code=403)
-
-        with pytest.raises(PermissionDenied):
-            archives.has(code)
-
-
-def test_an_upload_that_s3_refuses_says_why(tmp_path: Path) -> None:
-    archive = tmp_path / "code.tar.gz"
-    archive.write_bytes(b"abc")
-    code = CodeRef(key=keys.code_key(SHA256), sha256=SHA256, bytes=3)
-    with (
-        stubbed("s3", lambda client: CodeArchives(client, BUCKET)) as (archives, stubber),
-        pytest.raises(PermissionDenied),
-    ):
-        stubber.add_client_error("put_object", service_error_code="AccessDenied", http_status_code=403)
-        archives.upload(code, archive)

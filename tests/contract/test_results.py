@@ -59,7 +59,7 @@ def test_a_listing_that_cannot_be_read_is_left_out_and_logged(
 
 
 def test_a_listing_that_names_what_is_not_its_own_is_left_out(s3: Any) -> None:
-    _leave(s3, FIRST, key="code/other.tar.gz")
+    _leave(s3, FIRST, key="code/other.json.gz")
 
     assert Results(s3, BUCKET).outputs(RUN_ID) == ()
 

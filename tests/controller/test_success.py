@@ -14,7 +14,7 @@ from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import boot, start, to_preparing, to_training, to_wait_for_ssm
+from tests.controller.stages import boot, start, to_preparing, to_training, to_wait_for_ssm, train
 from tests.factories import RUN_ID, after, make_spec, make_stop_request
 from tests.fakes.world import World
 
@@ -70,6 +70,15 @@ def test_the_status_follows_what_the_run_does() -> None:
         RunStatus.PREPARING,
         RunStatus.RUNNING,
     ]
+
+
+def test_a_project_that_arrived_whole_is_told_when_the_training_starts() -> None:
+    world = World()
+    to_preparing(world)
+
+    train(world, code_files=3)
+
+    assert world.run().message.startswith("Code sync verified: script and directories found (3 files). The training")
 
 
 def test_the_timeline_tells_what_happened_in_order() -> None:

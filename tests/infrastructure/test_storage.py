@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from runctl.model.names import Index, Parameter
+from runctl.model.timing import CODE_KEPT
 from stacks.constructs.storage import HANDOFF_KEPT
 from tests.infrastructure.deployed_template import DeployedTemplate
 
@@ -55,13 +56,16 @@ def test_the_bucket_is_private_and_takes_tls_only(template: DeployedTemplate) ->
     assert bucket["BucketEncryption"]
 
 
-def test_the_bucket_forgets_hand_offs_and_unfinished_uploads_and_nothing_else(template: DeployedTemplate) -> None:
+def test_the_bucket_forgets_hand_offs_old_code_and_unfinished_uploads_only(
+    template: DeployedTemplate,
+) -> None:
     (bucket,) = template.of_type("AWS::S3::Bucket").values()
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
 
-    assert set(rules) == {"abandoned-uploads", "hand-offs"}
+    assert set(rules) == {"abandoned-uploads", "hand-offs", "code"}
     assert rules["hand-offs"]["Prefix"] == "handoff/"
     assert rules["hand-offs"]["ExpirationInDays"] == HANDOFF_KEPT.to_days()
+    assert (rules["code"]["Prefix"], rules["code"]["ExpirationInDays"]) == ("code/", CODE_KEPT.days)
     assert "ExpirationInDays" not in rules["abandoned-uploads"]
 
 

@@ -38,3 +38,9 @@ def test_the_state_machine_lets_a_training_reach_its_own_deadline_and_save() -> 
 
 def test_a_machine_that_drains_goes_by_itself_before_the_reapers_second_look() -> None:
     assert timing.SPOT_NOTICE + timing.POWER_OFF_DELAY < timing.REAPER_SECOND_LOOK < timing.REAPER_GRACE
+
+
+def test_code_is_kept_for_longer_than_it_may_age_before_a_run_and_in_the_longest_one() -> None:
+    longest = timedelta(days=30) + timedelta(days=7)  # max_runtime_s and capacity_timeout_s at their most
+
+    assert timing.CODE_RENEWED_AFTER + 2 * longest < timing.CODE_KEPT

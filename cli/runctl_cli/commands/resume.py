@@ -69,7 +69,7 @@ def resume(
     if prepared is None:
         run = client.resume(plan)
     else:
-        on_upload, on_bytes = sending(invocation, prepared)
+        on_upload, on_bytes = sending(invocation)
         run = client.resume(plan, prepared, on_upload=on_upload, on_bytes=on_bytes)
     answer_launched(invocation, run, wait=wait)
 
@@ -105,8 +105,8 @@ def _prepared(invocation: Invocation, plan: "ResumePlan") -> "PreparedProject":
     from runctl.client.resuming import SyncedProject, project_spec
 
     configuration = invocation.configuration
-    project = configuration.settings.project
-    synced = SyncedProject(configuration.folder, configuration.left_out, project.max_mb * 1_000_000)
+    sync = configuration.settings.sync
+    synced = SyncedProject(configuration.folder, sync.include, configuration.left_out, sync.max_mb * 1_000_000)
     prepared = prepare(project_spec(plan.request, synced))
     for skipped in prepared.files.skipped:
         invocation.say(f"Note: {skipped}")

@@ -10,7 +10,7 @@ import click
 from runctl.errors import InvalidSpec
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import answer_launched, confirm_cost, sending
-from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE
+from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE, sync_options
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
 from runctl_cli.what_to_run import WhatToRun, what_to_run
@@ -81,6 +81,7 @@ Examples:
     metavar="NAME=PLACE",
     help="Environment variable read from ssm:/PATH or secretsmanager:NAME; repeat for more.",
 )
+@sync_options
 @click.option(
     "--script-args", "--args", "script_args", metavar="TEXT", help="Arguments as one text, split as a shell would."
 )
@@ -123,7 +124,7 @@ def train(
     invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
     plan = client.plan(prepared)
     confirm_cost(invocation, plan.prepared.spec, plan.estimate, yes=yes)
-    on_upload, on_bytes = sending(invocation, prepared)
+    on_upload, on_bytes = sending(invocation)
     run = client.launch(plan, on_upload=on_upload, on_bytes=on_bytes)
     answer_launched(invocation, run, wait=wait)
 
@@ -145,6 +146,8 @@ def _spec(
     variables: tuple[tuple[str, str], ...],
     env_files: tuple[Path, ...],
     secrets: tuple[tuple[str, str], ...],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
     from pydantic import ValidationError
@@ -185,8 +188,9 @@ def _spec(
             project_dir=root,
             project=settings.project.name,
             name=name,
-            exclude=configuration.left_out,
-            max_project_bytes=settings.project.max_mb * 1_000_000,
+            include=(*settings.sync.include, *include),
+            exclude=(*configuration.left_out, *exclude),
+            max_project_bytes=settings.sync.max_mb * 1_000_000,
         )
     except ValidationError as error:
         raise _refused(error) from error
