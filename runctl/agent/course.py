@@ -24,6 +24,9 @@ class Course:
     faults: int = 0
     is_end_shown: bool = False
     is_output_saved: bool = False
+    is_machine_kept: bool = False
+    """Somebody keeps the machine, and neither EC2 nor a lost controller says otherwise: it is not powered off, after a
+    restart either."""
     power_off_at: float | None = None
     """Set when the end was told; nothing is left to do then but to wait. Seconds of the monotonic clock."""
 

@@ -64,6 +64,7 @@ class Job:
     setup: str
     resume_points: tuple[ResumePoint, ...]
     must_fence: bool
+    keep_machine: bool
     keep_checkpoints: int
     verify_checkpoints: bool
     max_runtime_s: float
@@ -118,6 +119,7 @@ def read_job(text: str | bytes) -> Job:
             setup=document.get("setup", ""),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             must_fence=bool(document.get("must_fence", False)),
+            keep_machine=bool(document.get("keep_machine", False)),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),
             verify_checkpoints=bool(document.get("verify_checkpoints", False)),
             max_runtime_s=float(document["max_runtime_s"]),

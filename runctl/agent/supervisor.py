@@ -121,7 +121,7 @@ class Supervisor:
         self._training: Training | None = None
 
     def run(self) -> None:
-        """Run the attempt; returns when the machine was told to power off.
+        """Run the attempt; returns when the machine was told to power off, or is kept.
 
         Raises StartAgainError when the agent failed and had better be started again.
         """
@@ -144,7 +144,8 @@ class Supervisor:
         except BaseException:
             self._world.power.off()
             raise
-        self._world.power.off()
+        if not self._course.is_machine_kept:
+            self._world.power.off()
 
     # -- the course of an attempt ------------------------------------------------------------------------------------
 
@@ -376,6 +377,9 @@ class Supervisor:
         key = f"{self._job.prefix}final.json"
         reporter = Reporter(self._events, self._world.store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
+        self._course.is_machine_kept = (
+            self._job.keep_machine and self._notices.notice is None and ended.why is not Why.DEAD_MAN
+        )
         self._course.power_off_at = self._world.clock.monotonic() + self._power_off_in(ended)
         self._course.keep(self._course_note)
 
@@ -393,6 +397,8 @@ class Supervisor:
 
     def _power_off_in(self, ended: Ended) -> float:
         """Seconds until the machine ends itself, if nobody else has by then."""
+        if self._course.is_machine_kept:
+            return 0.0
         notice = self._notices.notice
         if notice is not None:
             # A spot machine that EC2 interrupts within its first hour is free of charge, one that ends itself is not

@@ -6,9 +6,10 @@ from typing import Any, Final
 from runctl.controller.loading import load_open_run
 from runctl.controller.ports import Clock, RunStore
 from runctl.controller.timeline import event_of_attempt
-from runctl.errors import StopRequested
+from runctl.errors import InvalidSpec, StopRequested
 from runctl.model.attempt import Attempt
 from runctl.model.decision import StepState
+from runctl.model.ids import InstanceId, RunId
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
 from runctl.policy.sentences import stop_requested
@@ -19,13 +20,16 @@ SECRET_BYTES: Final = 32
 def admit_run(state: StepState, *, runs: RunStore, now: Clock) -> dict[str, Any]:
     """Admit a run; a repeated invocation changes nothing.
 
-    Raises RunEnded for a run that has ended (a redrive), StopRequested for one that was cancelled before it began.
+    Raises RunEnded for a run that has ended (a redrive), StopRequested for one that was cancelled before it began, and
+    InvalidSpec when the machine that was given to it trains another.
     """
     run = load_open_run(runs, state.run_id)
     if run.stop_request is not None:
         raise StopRequested(stop_requested(run.stop_request))
     if run.attempt == 0:
         at = now()
+        if run.machine is not None:
+            _claim(run.machine, run.run_id, runs)
         attempt = Attempt(
             run_id=run.run_id,
             number=state.attempt,
@@ -44,3 +48,29 @@ def admit_run(state: StepState, *, runs: RunStore, now: Clock) -> dict[str, Any]
         text = "The run was admitted." if run.machine is None else f"The run was admitted for machine {run.machine}."
         run = runs.begin_attempt(admitted, attempt, [event_of_attempt(attempt, TimelineKind.ADMITTED, at, text)])
     return {"run_id": run.run_id, "status": run.status.value, "attempt": run.attempt}
+
+
+def _claim(instance_id: InstanceId, run_id: RunId, runs: RunStore) -> None:
+    """Take the machine; a run that has ended needs not give it back. The one that launched it has it until its end."""
+    newest = runs.attempt_of_machine(instance_id)
+    if newest is not None:
+        _refuse_while_open(instance_id, newest[0], run_id, runs)
+    holder = runs.claim_machine(instance_id, run_id)
+    if holder != run_id:
+        _refuse_while_open(instance_id, holder, run_id, runs)
+        holder = runs.claim_machine(instance_id, run_id, held_by=holder)
+    if holder != run_id:
+        raise _busy(instance_id, holder)
+
+
+def _refuse_while_open(instance_id: InstanceId, holder: RunId, run_id: RunId, runs: RunStore) -> None:
+    run = None if holder == run_id else runs.run(holder)
+    if run is not None and not run.status.is_terminal:
+        raise _busy(instance_id, holder)
+
+
+def _busy(instance_id: InstanceId, holder: RunId) -> InvalidSpec:
+    return InvalidSpec(
+        f"The machine {instance_id} is busy with run {holder}.",
+        hint=f"Wait for it: runctl wait {holder}; or let it save and end: runctl cancel {holder}",
+    )

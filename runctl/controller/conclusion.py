@@ -13,7 +13,7 @@ from runctl.controller.timeline import event_of_run
 from runctl.errors import MachineStillAlive, RunEnded
 from runctl.model.attempt import Attempt
 from runctl.model.decision import Conclusion, StepFailure
-from runctl.model.ids import RunId
+from runctl.model.ids import InstanceId, RunId
 from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
 from runctl.model.timeline import TimelineKind
@@ -56,16 +56,17 @@ def conclude(
     run = load_run(runs, run_id)
     attempts = runs.attempts(run_id)
     if run.status.is_terminal:
-        _end_machines(run, attempts, ports, at)
+        _end_machines(run, attempts, ports, at, reason=run.reason)
         if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
             _notify(run, attempts, ports)
     else:
         ending = _end_attempts(run, attempts, ports, at, verdict=verdict, failure=failure)
-        _end_machines(
-            run, attempts, ports, at
-        )  # after the evidence was taken, before anybody reads that the run has ended
+        verdict = verdict or _verdict(run, ending, failure)
+        attempts = runs.attempts(run_id)
+        # After the evidence was taken, before anybody reads that the run has ended.
+        _end_machines(run, attempts, ports, at, reason=verdict.reason)
         try:
-            run = until_written(lambda: _write_end(run_id, verdict or _verdict(run, ending, failure), ports))
+            run = until_written(lambda: _write_end(run_id, verdict, ports))
             _notify(run, runs.attempts(run_id), ports)
         except RunEnded:
             run = load_run(runs, run_id)  # somebody else concluded in between, and tells people
@@ -78,13 +79,17 @@ def conclusion_of(run: Run) -> Conclusion:
     return Conclusion(status=run.status, reason=run.reason or Reason.CONTROLLER, cause=run.message)
 
 
-def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at: datetime) -> None:
-    """End whatever carries the run's tag, and what the attempts name though the tag is not visible yet.
+def _end_machines(
+    run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at: datetime, *, reason: Reason | None
+) -> None:
+    """End whatever carries the run's tag, and what the attempts name though the tag is not visible yet. The machine of
+    a success that keeps it stays.
 
     Raises MachineStillAlive for a machine that was launched a moment ago and that EC2 does not show yet.
     """
     views = {view.instance_id: view for view in ports.machines.machines_of_run(run.run_id)}
     hidden: list[Attempt] = []
+    kept = kept_machine(run, attempts, reason)
     for attempt in attempts:
         if attempt.instance_id is not None and attempt.owns_live_machine and attempt.instance_id not in views:
             view = ports.machines.machine(attempt.instance_id)
@@ -93,10 +98,18 @@ def _end_machines(run: Run, attempts: tuple[Attempt, ...], ports: Concluding, at
             elif is_ours(run, attempt) and is_invisible_yet(attempt, at):
                 hidden.append(attempt)
     for instance_id in sorted(views):
-        if instance_id != run.machine and not views[instance_id].state.is_final:
+        if instance_id not in (run.machine, kept) and not views[instance_id].state.is_final:
             ports.machines.terminate(instance_id)
     if hidden:
         raise MachineStillAlive(f"EC2 does not show the {sentences.machine(hidden[-1])} yet; it is ended when it does.")
+
+
+def kept_machine(run: Run, attempts: tuple[Attempt, ...], reason: Reason | None) -> InstanceId | None:
+    """The machine that lives on after a run that ended so; None when none does."""
+    if run.spec.keep_machine_s is None or reason is not Reason.COMPLETED:
+        return None
+    # After a hand-over two attempts have this reason; the earlier one's machine is EC2's already.
+    return next((attempt.instance_id for attempt in reversed(attempts) if attempt.reason is Reason.COMPLETED), None)
 
 
 def _end_attempts(

@@ -54,6 +54,10 @@ class RunStore(Protocol):
         """Go through all attempts whose machine's cost is not final (index: eventually consistent), page after page."""
         ...
 
+    def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
+        """Take a kept machine for a run: one that no run has, or that `held_by` has; answers the run that has it now."""
+        ...
+
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
         """Write a new run. Raises StaleWriteError when the id is taken."""
         ...

@@ -83,6 +83,7 @@ def start_training(
             environment=run.spec.environment,
             secrets=run.spec.secrets,
             setup=run.spec.setup,
+            keep_machine=run.keeps_machine,
             resume_points=points,
             must_fence=must_fence,
             keep_checkpoints=run.spec.keep_checkpoints,

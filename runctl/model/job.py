@@ -58,6 +58,8 @@ class AgentJob(WireModel):
     must_fence: bool = False
     """An earlier machine of the run may still train: the agent prepares, says so, and waits for its `HandOver`, which
     holds the resume points then."""
+    keep_machine: bool = False
+    """The machine lives on when the attempt has ended: somebody keeps it, and the controller ends it in the end."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3
     verify_checkpoints: bool = False
     max_runtime_s: int

@@ -24,6 +24,11 @@ def run_partition(run_id: RunId) -> str:
     return f"RUN#{run_id}"
 
 
+def machine_partition(instance_id: InstanceId) -> str:
+    """Partition key of the item that says which run has a kept machine."""
+    return f"MACHINE#{instance_id}"
+
+
 def attempt_sort_key(number: AttemptNumber) -> str:
     """Sort key of an attempt, e.g. `ATTEMPT#0001`."""
     return f"ATTEMPT#{number:04d}"

@@ -79,6 +79,8 @@ class RunRequest(Model):
     save_limit_s: Annotated[int, Field(ge=1, le=3_600)] = int(timing.SAVE_LIMIT.total_seconds())
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     """How often a failure of the training itself is tried again."""
+    keep_machine_s: Annotated[int, Field(ge=600, le=30 * 86_400)] | None = None
+    """How long the machine is kept after a training that succeeded, counted from its launch; None: it is ended."""
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
 
@@ -216,3 +218,8 @@ class Run(Model):
     resumed_from: ResumedFrom | None = None
     version: Annotated[int, Field(ge=1)] = 1
     """Counts the writes; every write names the version that it read."""
+
+    @property
+    def keeps_machine(self) -> bool:
+        """Whether its machine is meant to live on: it was given, or is kept for a while."""
+        return self.machine is not None or self.spec.keep_machine_s is not None

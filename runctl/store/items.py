@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from runctl.model import keys
 from runctl.model.attempt import Attempt
 from runctl.model.base import Model, iso
-from runctl.model.ids import AttemptNumber, RunId
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.price import Spending
 from runctl.model.run import Run
 from runctl.model.sweep import Sweep
@@ -41,6 +41,11 @@ def run_key(run_id: RunId) -> "Item":
 def attempt_key(run_id: RunId, number: AttemptNumber) -> "Item":
     """Key of an attempt's item."""
     return {PARTITION_KEY: {"S": keys.run_partition(run_id)}, SORT_KEY: {"S": keys.attempt_sort_key(number)}}
+
+
+def machine_key(instance_id: InstanceId) -> "Item":
+    """Key of the item that says which run has a kept machine."""
+    return {PARTITION_KEY: {"S": keys.machine_partition(instance_id)}, SORT_KEY: {"S": keys.META_SORT_KEY}}
 
 
 def event_key(event: TimelineEvent) -> "Item":

@@ -102,6 +102,24 @@ class RunsTable:
                 break
         return tuple(found)
 
+    # -- machines that are kept ----------------------------------------------------------------------------------
+
+    def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
+        """Take a kept machine for a run, or from `held_by`; answers the run that has it now."""
+        item: Item = items.machine_key(instance_id) | {"run_id": {"S": run_id}}
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": item,
+                "ConditionExpression": f"{_IS_NEW} OR run_id IN (:me, :before)",
+                "ExpressionAttributeValues": {":me": {"S": run_id}, ":before": {"S": held_by or run_id}},
+            }
+        }
+        if write_unless_refused(self._client, [put], sleep=self._sleep):
+            return run_id
+        found = self._get(items.machine_key(instance_id))
+        return run_id if found is None else RunId(_text(found, "run_id"))
+
     # -- whole items, by version ---------------------------------------------------------------------------------
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:

@@ -7,7 +7,7 @@ import pytest
 from runctl.controller.ports import RunStore
 from runctl.errors import NotFoundError, StaleWriteError
 from runctl.model.attempt import Fact, FactKind, Wait
-from runctl.model.ids import AttemptNumber, InstanceId, TaskToken
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.price import PriceStep, Settlement, Spending
 from runctl.model.run import CapacityWait, ResumedFrom, Run
 from runctl.model.status import TERMINAL_STATUSES, Reason, RunStatus
@@ -36,6 +36,21 @@ def begin(store: RunStore, **attempt_fields: object) -> Run:
     store.create_run(run)
     current = run.model_copy(update={"attempt": FIRST, "status": RunStatus.PROVISIONING})
     return store.begin_attempt(current, an_attempt(**attempt_fields))
+
+
+# -- machines that are kept --------------------------------------------------------------------------------------
+
+
+def test_a_machine_is_held_by_one_run_until_another_takes_it_from_that_very_one(store: RunStore) -> None:
+    first = store.claim_machine(INSTANCE, RUN_ID)
+    again = store.claim_machine(INSTANCE, RUN_ID)
+    refused = store.claim_machine(INSTANCE, OTHER_RUN_ID)
+    stale = store.claim_machine(INSTANCE, OTHER_RUN_ID, held_by=RunId("r-somebodyelse"))
+    taken = store.claim_machine(INSTANCE, OTHER_RUN_ID, held_by=RUN_ID)
+
+    assert [first, again, refused, stale] == [RUN_ID] * 4
+    assert taken == OTHER_RUN_ID
+    assert store.claim_machine(INSTANCE, RUN_ID) == OTHER_RUN_ID
 
 
 # -- what is written is what is read -----------------------------------------------------------------------------

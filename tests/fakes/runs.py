@@ -30,6 +30,14 @@ class InMemoryRunStore:
         self.writes = 0
         self.ledger: list[Spending] = []
         self._sweep: Sweep | None = None
+        self._claims: dict[InstanceId, RunId] = {}
+
+    def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
+        self._announce("claim_machine")
+        if self._claims.get(instance_id) in (None, run_id, held_by):
+            self._claims[instance_id] = run_id
+            self.writes += 1
+        return self._claims[instance_id]
 
     # -- reads ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,122 @@
+"""Machines that live on after a run, and runs on machines that somebody keeps."""
+
+from runctl.model.agent_event import AgentEventKind, EndedWhy
+from runctl.model.ids import InstanceId, RunId
+from runctl.model.machine import MachineState
+from runctl.model.service_events import BusEvent
+from runctl.model.status import Reason, RunStatus
+from tests.controller.stages import to_training
+from tests.factories import RUN_ID, make_detail, make_end, make_run, make_spec
+from tests.fakes.state_machine import Execution
+from tests.fakes.world import World
+
+OTHER_RUN_ID = RunId("r-zzzzzzzzzzzz")
+"""Later than the first run's, as ids are."""
+KEPT = make_spec(keep_machine_s=86_400)
+
+
+def kept_machine(world: World) -> InstanceId:
+    """Run what keeps its machine, to its end; answers the machine."""
+    execution = to_training(world, spec=KEPT)
+    machine = world.machine()
+    assert world.bucket.jobs[machine].keep_machine
+    world.observe_agent(world.says_ended())
+    execution.advance()
+    assert world.run().status is RunStatus.SUCCEEDED
+    return machine
+
+
+def on(world: World, machine: InstanceId, run_id: RunId = OTHER_RUN_ID) -> Execution:
+    """Submit a run for the machine; its execution has not begun."""
+    world.runs.create_run(make_run(run_id=run_id, machine=machine))
+    return Execution(world, run_id)
+
+
+def ended(world: World, run_id: RunId) -> BusEvent:
+    """The machine tells that the run's training has ended well."""
+    data = make_end(EndedWhy.EXITED, 0)
+    detail = make_detail(world.attempt(run_id=run_id), AgentEventKind.TRAINING_ENDED, data, at=world.clock())
+    return BusEvent(time=world.clock(), detail=detail)
+
+
+def test_machine_of_a_success_is_kept_when_that_was_asked_for() -> None:
+    world = World()
+
+    machine = kept_machine(world)
+
+    assert world.machines.alive == [machine]
+
+
+def test_machine_is_kept_however_often_the_run_is_concluded() -> None:
+    world = World()
+    machine = kept_machine(world)
+
+    world.observe_agent(world.says_ready())
+
+    assert world.machines.alive == [machine]
+
+
+def test_machine_of_a_failure_is_ended() -> None:
+    world = World()
+    execution = to_training(world, spec=KEPT)
+
+    world.observe_agent(world.says_ended(exit_code=3))
+    execution.advance()
+
+    assert (world.run().reason, world.machines.alive) == (Reason.USER_ERROR, [])
+
+
+def test_second_run_trains_on_the_kept_machine_and_leaves_it_there() -> None:
+    world = World()
+    machine = kept_machine(world)
+
+    execution = on(world, machine)
+    execution.advance()
+    job = world.bucket.jobs[machine]
+    world.observe_agent(ended(world, OTHER_RUN_ID))
+    execution.advance()
+
+    assert (job.run_id, job.keep_machine) == (OTHER_RUN_ID, True)
+    assert world.run(OTHER_RUN_ID).reason is Reason.COMPLETED
+    assert world.machines.alive == [machine]
+
+
+def test_run_for_a_machine_that_is_busy_is_refused_and_leaves_it_alone() -> None:
+    world = World()
+    machine = kept_machine(world)
+    first, second = RunId("r-zzzzzzzzzzz2"), RunId("r-zzzzzzzzzzz3")
+    on(world, machine, first).advance()
+
+    execution = on(world, machine, second)
+    execution.advance()
+
+    refused = world.run(second)
+    assert (refused.status, refused.reason) == (RunStatus.FAILED, Reason.INVALID_SPEC)
+    assert f"busy with run {first}" in refused.message
+    assert world.runs.attempt_of_machine(machine) == (first, 1)
+    assert not world.run(first).status.is_terminal
+    assert world.machines.alive == [machine]
+
+
+def test_machine_is_busy_while_the_run_that_launched_it_goes_on() -> None:
+    world = World()
+    to_training(world, spec=KEPT)
+
+    on(world, world.machine()).advance()
+
+    assert world.run(OTHER_RUN_ID).reason is Reason.INVALID_SPEC
+    assert RUN_ID in world.run(OTHER_RUN_ID).message
+
+
+def test_run_on_a_kept_spot_machine_ends_with_it_and_launches_no_other() -> None:
+    world = World()
+    machine = kept_machine(world)
+    execution = on(world, machine)
+    execution.advance()
+
+    world.machines.go(machine)
+    world.observe_machine(world.state_change(machine, MachineState.TERMINATED))
+    execution.advance()
+
+    assert world.run(OTHER_RUN_ID).status is RunStatus.FAILED
+    assert world.machines.alive == []
