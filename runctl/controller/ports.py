@@ -55,7 +55,7 @@ class RunStore(Protocol):
         ...
 
     def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
-        """Take a kept machine for a run: one that no run has, or that `held_by` has; answers the run that has it now."""
+        """Take a kept machine for a run: one that no run has, or that `held_by` has; answers who has it now."""
         ...
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:

@@ -48,6 +48,11 @@ def machine_key(instance_id: InstanceId) -> "Item":
     return {PARTITION_KEY: {"S": keys.machine_partition(instance_id)}, SORT_KEY: {"S": keys.META_SORT_KEY}}
 
 
+def machine_claim_item(instance_id: InstanceId, run_id: RunId) -> "Item":
+    """Write which run has a kept machine."""
+    return machine_key(instance_id) | {"run_id": encode(run_id)}
+
+
 def event_key(event: TimelineEvent) -> "Item":
     """Key of a timeline event's item: the same event has the same key."""
     sort_key = keys.event_sort_key(iso(event.at), event.event_id)

@@ -106,7 +106,7 @@ class RunsTable:
 
     def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
         """Take a kept machine for a run, or from `held_by`; answers the run that has it now."""
-        item: Item = items.machine_key(instance_id) | {"run_id": {"S": run_id}}
+        item = items.machine_claim_item(instance_id, run_id)
         put: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table_name,
