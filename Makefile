@@ -56,8 +56,7 @@ snapshot: assembly ## Take the template as it is now for the one that was looked
 	$(BIN)/python -m tests.gates.test_snapshot
 
 audit: $(READY) ## Ask the vulnerability database about everything that is locked (needs the network)
-	for name in dev lambda agent bootstrap; do \
-	  $(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+	$(BIN)/python -m tests.gates.audit
 
 check: $(READY) ## Style, types and import rules, in seconds
 	$(BIN)/ruff format --check .
