@@ -9,7 +9,7 @@ from runctl.model.names import Function, Output, Variable
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import Resources
 from stacks.constructs.alarms import Alarms
-from stacks.constructs.allowances import Allowances
+from stacks.constructs.allowances import Allowances, allowed_profiles
 from stacks.constructs.dashboard import Dashboard
 from stacks.constructs.dead_letters import DeadLetters
 from stacks.constructs.event_rules import EventRules
@@ -57,7 +57,9 @@ class ControllerStack(Stack):
             asset_bucket=parameters.asset_bucket,
             asset_keys=asset_keys,
             security_group_id=network.security_group.attr_group_id,
+            profile_name=parameters.machine_profile,
         )
+        profiles = allowed_profiles(parameters, machine)
         one_time = OneTimeSchedules(self, "OneTimeSchedules", names=names, dead_letters=dead_letters.queue)
         functions = Functions(
             self,
@@ -85,6 +87,7 @@ class ControllerStack(Stack):
                 Variable.LAUNCH_TEMPLATE_ID: machine.launch_template.ref,
                 Variable.SUBNET_IDS: network.subnet_ids,
                 Variable.MACHINE_ROLE_ID: machine.role.role_id,
+                Variable.INSTANCE_PROFILES: profiles,
                 Variable.MACHINE_LOG_GROUP: machine.log_group.log_group_name,
                 Variable.TOPIC_ARN: topic.topic_arn,
                 Variable.STATE_MACHINE_ARN: names.state_machine_arn,
@@ -98,7 +101,7 @@ class ControllerStack(Stack):
         )
         launcher = functions[Function.LAUNCH_MACHINE].role
         assert launcher is not None
-        Allowances(self, "Allowances", parameters=parameters, machine=machine.role, launcher=launcher)
+        Allowances(self, "Allowances", parameters=parameters, machine=machine, launcher=launcher)
         EventRules(self, "Rules", names=names, bus=bus, functions=functions, dead_letters=dead_letters)
         PeriodicSchedules(
             self,
@@ -126,6 +129,7 @@ class ControllerStack(Stack):
                 Output.STOP_RUN_FUNCTION: functions[Function.STOP_RUN].function_name,
                 Output.MACHINE_LOG_GROUP: machine.log_group.log_group_name,
                 Output.TOPIC_ARN: topic.topic_arn,
+                Output.INSTANCE_PROFILES: profiles,
                 Output.VERSION: runctl.__version__,
             }
         )

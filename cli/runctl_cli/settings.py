@@ -73,6 +73,7 @@ class RunSettings(_Section):
     instance_type: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)] = ("t3.medium",)
     purchase: PurchaseOption = PurchaseOption.ON_DEMAND
     disk_gib: Annotated[int, Field(ge=8, le=16_384)] | None = None
+    instance_profile: str | None = None
     max_runtime: Duration = timing.MAX_RUNTIME
     max_cost: Usd | None = None
     capacity_timeout: Duration = timing.CAPACITY_TIMEOUT

@@ -27,6 +27,8 @@ target = "local"
 # purchase = "on-demand"
 # Size of a machine's disk (gp3), in GiB.  Default: 100.
 # disk_gib = 200
+# Instance profile of the machines, one that was allowed at deployment.  Default: the deployment's own.
+# instance_profile = "runctl-ssm-profile"
 # A run saves and stops when it has trained for this long, or cost this many US dollars.
 # max_runtime = "24h"
 # max_cost = 25.00

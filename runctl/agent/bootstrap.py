@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -29,6 +30,8 @@ AGENT_SHA256 = "@AGENT_SHA256@"
 BUS_NAME = "@BUS_NAME@"
 BUCKET = "@BUCKET@"
 MACHINE_ROLE_ID = "@MACHINE_ROLE_ID@"
+ROLE_TAG = "runctl:role"
+NOT_FOUND = 404
 
 ROOT = Path(os.environ.get("RUNCTL_ROOT", "/opt/runctl"))
 IMDS = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254").rstrip("/")
@@ -86,6 +89,17 @@ def role_credentials() -> Credentials:
     role = imds("iam/security-credentials/").split()[0]
     found = json.loads(imds("iam/security-credentials/" + role))
     return found["AccessKeyId"], found["SecretAccessKey"], found["Token"]
+
+
+def role_id_of_machine() -> str:
+    """Name the machine's role: the stack's own, or the one that the launching call noted in a tag."""
+    try:
+        return imds("tags/instance/" + ROLE_TAG)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code != NOT_FOUND:
+            raise
+        return MACHINE_ROLE_ID
 
 
 def object_url(region: str) -> str:
@@ -189,7 +203,8 @@ def main() -> None:
     ROOT.mkdir(parents=True, exist_ok=True)
     install_agent(region)
     python = find_python() or insist("installing Python", install_python)
-    machine = {"bucket": BUCKET, "bus_name": BUS_NAME, "machine_role_id": MACHINE_ROLE_ID, "region": region}
+    role_id = insist("reading the tags", role_id_of_machine)
+    machine = {"bucket": BUCKET, "bus_name": BUS_NAME, "machine_role_id": role_id, "region": region}
     (ROOT / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
     (ROOT / "python").write_text(python + "\n")
     agent = str(ROOT / "agent" / "current" / "bin" / "runctl-agent")

@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 
 class S3Bucket:
-    """The bucket as the controller uses it. `role_id` is the unique id of the machines' role."""
+    """The bucket as the controller uses it. `role_id` is the unique id of the stack's own machine role; that of another
+    instance profile's is given with the machine."""
 
     def __init__(self, client: "S3Client", bucket: str, role_id: str) -> None:
         self._client = client
@@ -33,23 +34,25 @@ class S3Bucket:
         self._role_id = role_id
         self._manifests = Manifests(client, bucket)
 
-    def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
+    def put_job(self, instance_id: InstanceId, job: AgentJob, *, role_id: str | None = None) -> None:
         """Write the machine's hand-off."""
-        self._put(keys.handoff_key(self._role_id, instance_id), job)
+        self._put(keys.handoff_key(role_id or self._role_id, instance_id), job)
 
-    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+    def put_go(self, instance_id: InstanceId, go: HandOver, *, role_id: str | None = None) -> None:
         """Write that the machine may train, and from where."""
-        self._put(keys.go_key(self._role_id, instance_id), go)
+        self._put(keys.go_key(role_id or self._role_id, instance_id), go)
 
-    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+    def put_replacement_ready(
+        self, instance_id: InstanceId, word: ReplacementReady, *, role_id: str | None = None
+    ) -> None:
         """Tell a machine that is being taken back that another one waits for it."""
-        self._put(keys.replacement_ready_key(self._role_id, instance_id), word)
+        self._put(keys.replacement_ready_key(role_id or self._role_id, instance_id), word)
 
-    def remove_job(self, instance_id: InstanceId) -> None:
+    def remove_job(self, instance_id: InstanceId, *, role_id: str | None = None) -> None:
         """Remove all of the machine's hand-off; what is not there is fine."""
         for key_of in (keys.handoff_key, keys.go_key, keys.replacement_ready_key):
             with aws_errors():
-                self._client.delete_object(Bucket=self._bucket, Key=key_of(self._role_id, instance_id))
+                self._client.delete_object(Bucket=self._bucket, Key=key_of(role_id or self._role_id, instance_id))
 
     def _put(self, key: str, document: WireModel) -> None:
         with aws_errors():
@@ -60,9 +63,11 @@ class S3Bucket:
                 ContentType="application/json",
             )
 
-    def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
+    def prefix_of(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> str:
         """Name the prefix that the machine may write (it holds the machine role's id)."""
-        return keys.attempt_prefix(run_id, number, self._role_id, instance_id)
+        return keys.attempt_prefix(run_id, number, role_id or self._role_id, instance_id)
 
     def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
         """Read all manifests that lie below the run's attempts, newest `saved_at` first; unreadable ones are left out
@@ -84,9 +89,11 @@ class S3Bucket:
                 for file in manifest.files
             )
 
-    def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
+    def final_marker(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> dict[str, Any] | None:
         """Read the signed `Training Ended` detail that the agent leaves in the bucket; None when there is none."""
-        key = self.prefix_of(run_id, number, instance_id) + FINAL_MARKER_NAME
+        key = self.prefix_of(run_id, number, instance_id, role_id=role_id) + FINAL_MARKER_NAME
         body = self._manifests.document(key)
         if body is None:
             return None

@@ -54,6 +54,11 @@ class FunctionEnvironment:
         return self._named(Variable.MACHINE_ROLE_ID)
 
     @property
+    def instance_profiles(self) -> str:
+        """Instance profiles that machines may be launched with: `name:role id`, the stack's own first."""
+        return self._named(Variable.INSTANCE_PROFILES)
+
+    @property
     def machine_log_group(self) -> str:
         """Log group of the trainings."""
         return self._named(Variable.MACHINE_LOG_GROUP)

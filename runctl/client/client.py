@@ -42,6 +42,7 @@ from runctl.model.run import RunSpec as StoredSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
+from runctl.policy.instance_profiles import role_of
 
 _FIRST_LOOK_S: Final = 0.25
 _LOOKS_S: Final = 1.0
@@ -97,11 +98,13 @@ class Client:
         return RunHandle(self, run.run_id, self._now)
 
     def plan(self, prepared: PreparedProject) -> Plan:
-        """Check the instance types and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type."""
+        """Check what was asked for and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type, and
+        PermissionDenied for an instance profile that was not allowed."""
         return Plan(prepared, self._estimated(prepared.spec))
 
     def _estimated(self, spec: RunRequest) -> Estimate:
-        """Check the instance types and estimate the cost."""
+        """Check the instance profile and the instance types, and estimate the cost."""
+        role_of(spec.instance_profile, self._deployment.instance_profiles)
         return self.estimate(
             spec.instance_types,
             spec.purchase_option,

@@ -55,6 +55,11 @@ class AwsDeployment:
         return self._place
 
     @property
+    def instance_profiles(self) -> str:
+        """What runs may name as their instance profile."""
+        return self._outputs.instance_profiles
+
+    @property
     def runs(self) -> RunsTable:
         """The runs table."""
         return RunsTable(self._outputs.runs_table, self._clients.get("dynamodb"))

@@ -10,12 +10,12 @@ from runctl.aws.asset_bucket import AssetBucket, asset_bucket_name
 from runctl.aws.change_sets import ChangeSet, ChangeSets, Stack, StackEvent
 from runctl.aws.clients import S3_CONFIG
 from runctl.aws.identity import Identity, who_am_i
-from runctl.aws.instance_profiles import role_arn_of
+from runctl.aws.instance_profiles import is_taken, role_in
 from runctl.aws.table_protection import unprotect_tables
 from runctl.client.clients import Clients
 from runctl.errors import DeploymentFailed, RunctlError, UsageError
 from runctl.model.base import Model
-from runctl.model.names import STACK_NAME, Parameter
+from runctl.model.names import MACHINE_PROFILE, STACK_NAME, Parameter
 
 _DONE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"})
 _STUCK: Final = frozenset({"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"})
@@ -101,20 +101,25 @@ class Deploying:
         """Upload the archives and let CloudFormation say what would change. Raises DeploymentFailed, UsageError."""
         identity = self.identity()
         stack = self._usable(self._change_sets.stack())
-        wanted = {**self._site.parameters, **self._asked(choices, identity)}
+        is_first = stack is None or stack.was_never_made
+        wanted = {
+            **self._site.parameters,
+            **self._asked(choices, identity),
+            **(self._own_profile() if is_first else {}),
+        }
         bucket = self._bucket(identity)
         made_bucket = bucket.ensure()
         try:
             given = {**wanted, Parameter.ASSET_BUCKET: bucket.name}
             parameters = {str(name): value for name, value in given.items() if name in self._assembly.parameter_names}
-            known = {} if stack is None or stack.was_never_made else stack.parameters
+            known = {} if is_first or stack is None else stack.parameters
             keep = sorted((known.keys() & self._assembly.parameter_names) - parameters.keys())
             change_set = self._change_sets.prepare(
                 f"runctl-{self._now():%Y%m%d-%H%M%S-%f}",
                 self._upload(bucket),
                 parameters,
                 keep,
-                creates=stack is None or stack.was_never_made,
+                creates=is_first,
             )
         except RunctlError:
             if made_bucket:
@@ -210,13 +215,26 @@ class Deploying:
         if choices.machine_policies is not None:
             asked[Parameter.MACHINE_POLICIES] = ",".join(choices.machine_policies)
         if choices.instance_profiles is not None:
-            iam = self._clients.get("iam")
-            asked[Parameter.PASSED_ROLES] = ",".join(role_arn_of(iam, name) for name in choices.instance_profiles)
+            roles = [role_in(self._clients.get("iam"), name) for name in choices.instance_profiles]
+            asked[Parameter.PASSED_ROLES] = ",".join(role.arn for role in roles)
+            asked[Parameter.PASSED_ROLE_NAMES] = ",".join(role.name for role in roles)
+            asked[Parameter.INSTANCE_PROFILES] = ",".join(f"{role.profile}:{role.role_id}" for role in roles)
         if choices.has_dashboard is not None:
             asked[Parameter.DASHBOARD] = "true" if choices.has_dashboard else "false"
         if choices.notify_email is not None:
             asked[Parameter.NOTIFY_EMAIL] = choices.notify_email
         return asked
+
+    def _own_profile(self) -> dict[Parameter, str]:
+        """The name of the first deployment's instance profile: IAM has one name space, and another Region's stack may
+        have taken the usual one."""
+        if not is_taken(self._clients.get("iam"), MACHINE_PROFILE):
+            return {}
+        name = f"{MACHINE_PROFILE}-{self.region}"
+        self._say(
+            f"Another deployment of this account has the instance profile {MACHINE_PROFILE}; this one gets {name}."
+        )
+        return {Parameter.MACHINE_PROFILE: name}
 
     def _failure(
         self, plan: DeploymentPlan, stack: Stack, *, creates: bool, on_event: Callable[[StackEvent], None]

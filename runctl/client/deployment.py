@@ -125,6 +125,11 @@ class Deployment(Protocol):
         ...
 
     @property
+    def instance_profiles(self) -> str:
+        """What runs may name as their instance profile: `name:role id`, separated by commas, the stack's own first."""
+        ...
+
+    @property
     def runs(self) -> RunTable:
         """The runs table."""
         ...

@@ -202,6 +202,6 @@ def _notify(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
 def _clean_up(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
     for attempt in attempts:
         if attempt.instance_id is not None:
-            ports.bucket.remove_job(attempt.instance_id)
+            ports.bucket.remove_job(attempt.instance_id, role_id=attempt.role_id)
     if run.stop_request is not None:
         ports.schedules.remove(run.run_id)

@@ -45,6 +45,7 @@ class Deployment:
             bus_name=environment.bus_name,
             machine_log_group=environment.machine_log_group,
             launch_template_id=environment.launch_template_id,
+            instance_profiles=environment.instance_profiles,
             subnet_ids=environment.subnet_ids,
         )
 

@@ -35,7 +35,7 @@ def look_again(
     view = machines.machine(attempt.instance_id)
     if view is not None and view.state.is_going and FactKind.GONE not in attempt.facts:
         found = record_departure(runs, attempt, Departure.of_view(view), at)
-    marker = bucket.final_marker(attempt.run_id, attempt.number, attempt.instance_id)
+    marker = bucket.final_marker(attempt.run_id, attempt.number, attempt.instance_id, role_id=attempt.role_id)
     ended = None if marker is None else verified_end(attempt, marker)
     if ended is not None:
         found = record_end(runs, attempt, ended, at, kind=TimelineKind.TRAINING_ENDED) or found

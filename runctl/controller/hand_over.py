@@ -52,7 +52,7 @@ def tell_replacement_is_ready(
     word = ReplacementReady(run_id=run.run_id, attempt=waiting.number)
     for attempt in attempts:
         if attempt.instance_id is not None and not policy.is_out(attempt, at):
-            bucket.put_replacement_ready(attempt.instance_id, word)
+            bucket.put_replacement_ready(attempt.instance_id, word, role_id=attempt.role_id)
 
 
 def hand_over(run_id: RunId, *, runs: RunStore, machines: Machines, bucket: Bucket, at: datetime) -> bool:
@@ -78,7 +78,7 @@ def hand_over(run_id: RunId, *, runs: RunStore, machines: Machines, bucket: Buck
     points = offered_points(run, waiting, runs=runs, bucket=bucket)
     left_s = int(runtime_left(run.spec, earlier, at) // timedelta(seconds=1))
     go = HandOver(run_id=run_id, attempt=waiting.number, resume_points=points, max_runtime_s=max(1, left_s))
-    bucket.put_go(waiting.instance_id, go)
+    bucket.put_go(waiting.instance_id, go, role_id=waiting.role_id)
     since = f" from {_name(points[0].step, points[0].name)}" if points else " from the beginning"
     text = f"{fence.text} Attempt {waiting.number} trains on{since}."
     event = event_of_attempt(waiting, TimelineKind.HANDED_OVER, at, text, data={"why": fence.text})

@@ -15,7 +15,7 @@ from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from runctl.policy import hand_over, pools, refusals, sentences
+from runctl.policy import hand_over, instance_profiles, pools, refusals, sentences
 from runctl.policy.endings import Ending
 
 
@@ -66,8 +66,9 @@ def _launched(
         if found is not None:
             return found
     else:
-        launch = _next_try(run, attempt, runs=runs, machines=machines, settings=settings)
-        attempt = runs.save_attempt(attempt.model_copy(update={"launch": launch}))
+        role_id = instance_profiles.role_of(run.spec.instance_profile, settings.instance_profiles)
+        launch = _next_try(run, attempt, role_id, runs=runs, machines=machines, settings=settings)
+        attempt = runs.save_attempt(attempt.model_copy(update={"launch": launch, "role_id": role_id}))
     try:
         answer = machines.create_fleet(launch.request)
     except RunctlError as error:
@@ -98,7 +99,7 @@ def _from_view(view: MachineView) -> LaunchedMachine:
 
 
 def _next_try(
-    run: Run, attempt: Attempt, *, runs: RunStore, machines: Machines, settings: ControllerSettings
+    run: Run, attempt: Attempt, role_id: str | None, *, runs: RunStore, machines: Machines, settings: ControllerSettings
 ) -> LaunchTry:
     number = 1 if attempt.launch is None else attempt.launch.number + 1
     types = machines.machine_types(run.spec.instance_types)
@@ -115,6 +116,7 @@ def _next_try(
         settings.launch_template_id,
         {} if run.spec.disk_gib is None else {image: machines.root_device(image) for image in set(images.values())},
         settings.stack_name,
+        role_id,
     )
     return LaunchTry(number=number, client_token=request["ClientToken"], request=request)
 

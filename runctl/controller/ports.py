@@ -225,25 +225,32 @@ class Executions(Protocol):
 
 
 class Bucket(Protocol):
-    """The bucket. Keys are those of `runctl.model.keys`."""
+    """The bucket. Keys are those of `runctl.model.keys`.
 
-    def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
+    `role_id` is the unique id of a machine's role where that is not the stack's own.
+    """
+
+    def put_job(self, instance_id: InstanceId, job: AgentJob, *, role_id: str | None = None) -> None:
         """Write the machine's hand-off."""
         ...
 
-    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+    def put_go(self, instance_id: InstanceId, go: HandOver, *, role_id: str | None = None) -> None:
         """Write that the machine may train, and from where."""
         ...
 
-    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+    def put_replacement_ready(
+        self, instance_id: InstanceId, word: ReplacementReady, *, role_id: str | None = None
+    ) -> None:
         """Tell a machine that is being taken back that another one waits for it."""
         ...
 
-    def remove_job(self, instance_id: InstanceId) -> None:
+    def remove_job(self, instance_id: InstanceId, *, role_id: str | None = None) -> None:
         """Remove all of the machine's hand-off; what is not there is fine."""
         ...
 
-    def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
+    def prefix_of(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> str:
         """Name the prefix that the machine may write (it holds the machine role's id)."""
         ...
 
@@ -256,7 +263,9 @@ class Bucket(Protocol):
         """Make short-lived links to read a checkpoint's files."""
         ...
 
-    def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
+    def final_marker(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> dict[str, Any] | None:
         """Read the signed `Training Ended` detail that the agent leaves in the bucket; None when there is none."""
         ...
 

@@ -17,6 +17,8 @@ class ControllerSettings(Model):
     bus_name: str = ""
     machine_log_group: str = ""
     launch_template_id: str = ""
+    instance_profiles: str = ""
+    """What runs may name as their instance profile: `name:role id`, separated by commas, the stack's own first."""
     subnet_ids: tuple[str, ...] = ()
     dead_man_s: Annotated[int, Field(ge=1)] = int(timing.DEAD_MAN.total_seconds())
     """Silence of the controller after which the agent saves, uploads and powers off."""

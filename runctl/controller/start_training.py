@@ -74,7 +74,7 @@ def start_training(
             bus_name=settings.bus_name,
             log_group=settings.machine_log_group,
             log_stream=keys.log_stream(run.run_id, attempt.number),
-            prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id),
+            prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id),
             code=run.spec.code,
             script=run.spec.script,
             module=run.spec.module,
@@ -93,6 +93,7 @@ def start_training(
             heartbeat_interval_s=run.spec.heartbeat_interval_s,
             dead_man_s=settings.dead_man_s,
         ),
+        role_id=attempt.role_id,
     )
     runs.store_token(run.run_id, attempt.number, Wait.TRAIN, task_token)
     _look(attempt, instance_id, runs=runs, machines=machines, at=at)

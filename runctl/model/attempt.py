@@ -75,6 +75,8 @@ class Attempt(Model):
     availability_zone: str | None = None
     purchase_option: PurchaseOption | None = None
     image_id: str | None = None
+    role_id: str | None = None
+    """Unique id of the role in the run's instance profile; None: the stack's own role."""
     price_usd_per_hour: Decimal | None = None
     """At the launch."""
     price_source: PriceSource | None = None

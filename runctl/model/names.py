@@ -5,6 +5,9 @@ from enum import StrEnum
 STACK_NAME = "runctl"
 AGENT_EVENT_SOURCE = "runctl.agent"
 
+MACHINE_PROFILE = "runctl-ssm-profile"
+"""The machines' instance profile: users look for it, and policies name it. Another Region's stack adds its Region."""
+
 
 class State(StrEnum):
     """State names as the console shows them."""
@@ -55,6 +58,7 @@ class Variable(StrEnum):
     LAUNCH_TEMPLATE_ID = "RUNCTL_LAUNCH_TEMPLATE_ID"
     SUBNET_IDS = "RUNCTL_SUBNET_IDS"
     MACHINE_ROLE_ID = "RUNCTL_MACHINE_ROLE_ID"
+    INSTANCE_PROFILES = "RUNCTL_INSTANCE_PROFILES"
     MACHINE_LOG_GROUP = "RUNCTL_MACHINE_LOG_GROUP"
     TOPIC_ARN = "RUNCTL_TOPIC_ARN"
     STATE_MACHINE_ARN = "RUNCTL_STATE_MACHINE_ARN"
@@ -84,6 +88,12 @@ class Parameter(StrEnum):
     """ARNs of managed policies that machines have beside their own, separated by commas."""
     PASSED_ROLES = "PassedRoles"
     """ARNs of the roles in instance profiles that machines may be launched with beside ours, separated by commas."""
+    PASSED_ROLE_NAMES = "PassedRoleNames"
+    """Names of the same roles: they get what the agent needs."""
+    INSTANCE_PROFILES = "InstanceProfiles"
+    """The same instance profiles, each with its role's unique id: `name:AROA…`, separated by commas."""
+    MACHINE_PROFILE = "MachineProfile"
+    """Name of the stack's own instance profile. IAM has one name space for all Regions."""
 
 
 class Output(StrEnum):
@@ -97,6 +107,8 @@ class Output(StrEnum):
     STOP_RUN_FUNCTION = "StopRunFunction"
     MACHINE_LOG_GROUP = "MachineLogGroup"
     TOPIC_ARN = "TopicArn"
+    INSTANCE_PROFILES = "InstanceProfiles"
+    """What a run may name as its instance profile: `name:role id`, the stack's own first."""
     VERSION = "Version"
 
 
@@ -119,6 +131,8 @@ class Tag(StrEnum):
     """Name of the deployment that launched it: its reaper leaves the machines of another one alone."""
     PROTECTED = "runctl:protected"
     """Put on a machine by a person, with any value: the reaper leaves it alone."""
+    ROLE = "runctl:role"
+    """Unique id of the machine's role, where it is not the stack's own: the first half of its `aws:userid`."""
 
 
 class Metric(StrEnum):

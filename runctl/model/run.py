@@ -63,6 +63,9 @@ class RunRequest(Model):
     disk_gib: Annotated[int, Field(ge=8, le=16_384)] | None = None
     """Size of the machine's root volume. None: `DEFAULT_DISK_GIB`. 8 is what Amazon Linux needs; 16 TiB is what gp3
     volumes have long had everywhere (Amazon EBS User Guide, "General Purpose SSD volumes")."""
+    instance_profile: Annotated[str, Field(pattern=r"^[\w+=.@-]{1,128}$")] | None = None
+    """Instance profile of the machine, one that was allowed at deployment. None: the stack's own. Characters as IAM
+    allows them (IAM API Reference, CreateInstanceProfile), but for the comma that lists them."""
     environment: dict[str, str] = {}
     """Environment variables of the training. Never logged."""
     secrets: dict[VariableName, SecretPlace] = {}

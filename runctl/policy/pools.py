@@ -65,9 +65,11 @@ def fleet_request(
     launch_template_id: str,
     root_devices: Mapping[str, str] = MappingProxyType({}),
     stack_name: str = "",
+    role_id: str | None = None,
 ) -> dict[str, Any]:
     """Write a launch try's whole request. `images` names the AMI of each instance type; `root_devices` the root
-    device of each AMI, needed only for a run that asks for a disk of its own.
+    device of each AMI, needed only for a run that asks for a disk of its own; `role_id` the role of an instance profile
+    that is not the stack's own.
 
     Spot pools are left to EC2 by price and capacity; on-demand pools are tried in our order. Nothing but the
     instance and the fleet can be tagged here; volumes get their tags from the launch template.
@@ -77,6 +79,7 @@ def fleet_request(
         {
             **_override(pool, place, images[pool.instance_type], spot),
             **_disk(run, images[pool.instance_type], root_devices),
+            **({"IamInstanceProfile": {"Name": run.spec.instance_profile}} if role_id is not None else {}),
         }
         for place, pool in enumerate(pools)
     ]
@@ -85,7 +88,7 @@ def fleet_request(
         if spot
         else {"OnDemandOptions": {"AllocationStrategy": "prioritized"}}
     )
-    tags = [{"Key": key, "Value": value} for key, value in _tags(run, number, stack_name).items()]
+    tags = [{"Key": key, "Value": value} for key, value in _tags(run, number, stack_name, role_id).items()]
     return {
         "Type": "instant",
         "ClientToken": client_token(run.run_id, number, launch_try),
@@ -128,13 +131,14 @@ def _disk(run: Run, image_id: str, root_devices: Mapping[str, str]) -> dict[str,
     return {"BlockDeviceMappings": [{"DeviceName": root_devices[image_id], "Ebs": ebs}]}
 
 
-def _tags(run: Run, number: AttemptNumber, stack_name: str) -> dict[str, str]:
+def _tags(run: Run, number: AttemptNumber, stack_name: str, role_id: str | None) -> dict[str, str]:
     tags = {
         Tag.RUN.value: run.run_id,
         Tag.ATTEMPT.value: str(number),
         Tag.PROJECT.value: run.project,
         Tag.USER.value: run.user,
         **({Tag.STACK.value: stack_name} if stack_name else {}),
+        **({Tag.ROLE.value: role_id} if role_id is not None else {}),
         "Name": f"runctl {run.name}",
     }
     return {key: value[:_TAG_VALUE_CHARACTERS] for key, value in tags.items()}

@@ -8,14 +8,16 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.constructs.access import allow
+from stacks.constructs.machine import Machine
 from stacks.constructs.parameters import Parameters
 
 
 class Allowances(Construct):
-    """Adds to the machines' role and to the launching function's what parameters name."""
+    """Adds to the machines' role and to the launching function's what parameters name, and to other roles what agents
+    need."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, parameters: Parameters, machine: iam.Role, launcher: iam.IRole
+        self, scope: Construct, construct_id: str, *, parameters: Parameters, machine: Machine, launcher: iam.IRole
     ) -> None:
         super().__init__(scope, construct_id)
         buckets = Fn.split(",", parameters.data_buckets)
@@ -24,7 +26,7 @@ class Allowances(Construct):
         self._policy(
             "ReadData",
             parameters.has_data_buckets,
-            machine,
+            machine.role,
             allow("s3:GetObject", on=objects),
             allow("s3:ListBucket", "s3:GetBucketLocation", on=buckets),
         )
@@ -38,7 +40,9 @@ class Allowances(Construct):
                 when={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
             ),
         )
-        role = machine.node.default_child
+        others = self._policy("AgentOfPassedRoles", parameters.has_passed_roles, machine.role, *machine.statements)
+        others.add_property_override("Roles", Fn.split(",", parameters.passed_role_names))
+        role = machine.role.node.default_child
         assert isinstance(role, iam.CfnRole)
         role.add_property_override(
             "ManagedPolicyArns",
@@ -47,8 +51,18 @@ class Allowances(Construct):
             ),
         )
 
-    def _policy(self, name: str, condition: CfnCondition, role: iam.IRole, *statements: iam.PolicyStatement) -> None:
+    def _policy(
+        self, name: str, condition: CfnCondition, role: iam.IRole, *statements: iam.PolicyStatement
+    ) -> iam.CfnPolicy:
         policy = iam.Policy(self, name, roles=[role], statements=list(statements))
         resource = policy.node.default_child
         assert isinstance(resource, iam.CfnPolicy)
         resource.cfn_options.condition = condition
+        return resource
+
+
+def allowed_profiles(parameters: Parameters, machine: Machine) -> str:
+    """What runs may name as their instance profile: `name:role id`, the stack's own first."""
+    own = Fn.join(":", [machine.profile.ref, machine.role.role_id])
+    both = Fn.join(",", [own, parameters.instance_profiles])
+    return Fn.condition_if(parameters.has_passed_roles.logical_id, both, own).to_string()

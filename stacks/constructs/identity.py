@@ -11,9 +11,6 @@ from aws_cdk import ArnFormat, Aws, Stack
 
 from runctl.model.names import Function, Tag
 
-MACHINE_PROFILE: Final = "runctl-ssm-profile"
-"""The one instance profile that the launch role may pass. A fixed name: users look for it, and policies name it."""
-
 STACK_TAG: Final = Tag.STACK.value
 """Names the stack on everything that is made by it or for it."""
 

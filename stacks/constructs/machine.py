@@ -16,7 +16,7 @@ from runctl.model.names import AGENT_EVENT_SOURCE
 from runctl.model.run import DEFAULT_DISK_GIB
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import allow
-from stacks.constructs.identity import MACHINE_PROFILE, STACK_TAG, Names
+from stacks.constructs.identity import STACK_TAG, Names
 
 USER_DATA_LIMIT: Final = 16 * 1024
 """Bytes before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance with user data input")."""
@@ -44,6 +44,7 @@ class Machine(Construct):
         asset_bucket: str,
         asset_keys: AssetKeys,
         security_group_id: str,
+        profile_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.log_group = logs.LogGroup(
@@ -59,12 +60,13 @@ class Machine(Construct):
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             description="What the training and the agent beside it may do on a machine of runctl.",
         )
-        for statement in self._statements(
-            names, bucket.bucket_arn, bus.event_bus_arn, f"{asset_bucket}/{asset_keys.agent_key}"
-        ):
+        agent_object = f"{asset_bucket}/{asset_keys.agent_key}"
+        self.statements = self._statements(names, bucket.bucket_arn, bus.event_bus_arn, agent_object)
+        """What the agent and the training may do, in any role."""
+        for statement in self.statements:
             self.role.add_to_policy(statement)
         self.profile = iam.CfnInstanceProfile(
-            self, "Profile", instance_profile_name=MACHINE_PROFILE, roles=[self.role.role_name]
+            self, "Profile", instance_profile_name=profile_name, roles=[self.role.role_name]
         )
         self.launch_template = ec2.CfnLaunchTemplate(
             self,

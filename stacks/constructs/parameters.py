@@ -5,7 +5,7 @@ from typing import Final
 
 from aws_cdk import CfnCondition, CfnParameter, CfnRule, CfnRuleAssertion, Fn, Stack
 
-from runctl.model.names import Parameter
+from runctl.model.names import MACHINE_PROFILE, Parameter
 
 ZONE_COUNT: Final = "ZoneCount"
 MIN_ZONES: Final = 2
@@ -30,6 +30,9 @@ class Parameters:
     data_buckets: str
     machine_policies: str
     passed_roles: str
+    passed_role_names: str
+    instance_profiles: str
+    machine_profile: str
     makes_network: CfnCondition
     is_protected: CfnCondition
     has_dashboard: CfnCondition
@@ -87,6 +90,20 @@ def declare_parameters(stack: Stack) -> Parameters:
         "ARNs of roles that machines may be launched with beside their own, separated by commas. Empty: none.",
         "",
     )
+    passed_role_names = text(
+        Parameter.PASSED_ROLE_NAMES, "Names of the same roles: they get what the agent needs. Empty: none.", ""
+    )
+    instance_profiles = text(
+        Parameter.INSTANCE_PROFILES,
+        "Instance profiles with those roles, each as name:role-id, separated by commas. Empty: none.",
+        "",
+    )
+    machine_profile = text(
+        Parameter.MACHINE_PROFILE,
+        "Name of the machines' instance profile; IAM has one name space for all Regions.",
+        MACHINE_PROFILE,
+        allowed_pattern=r"^[\w+=.@-]{1,128}$",
+    )
 
     _refuse_half_a_network(stack, vpc_id, subnet_ids)
     has_asset_bucket = _unless_empty(stack, "HasAssetBucket", asset_bucket)
@@ -111,6 +128,9 @@ def declare_parameters(stack: Stack) -> Parameters:
         data_buckets=data_buckets.value_as_string,
         machine_policies=machine_policies.value_as_string,
         passed_roles=passed_roles.value_as_string,
+        passed_role_names=passed_role_names.value_as_string,
+        instance_profiles=instance_profiles.value_as_string,
+        machine_profile=machine_profile.value_as_string,
         has_data_buckets=_unless_empty(stack, "HasDataBuckets", data_buckets),
         has_machine_policies=_unless_empty(stack, "HasMachinePolicies", machine_policies),
         has_passed_roles=_unless_empty(stack, "HasPassedRoles", passed_roles),

@@ -44,6 +44,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     archive = _agent()
     paths: list[str] = []
     failures = 0
+    role: str | None = None
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -62,6 +63,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(b"machine-role")
         elif self.path == "/imds/i-1/latest/meta-data/iam/security-credentials/machine-role":
             self._answer(json.dumps({"AccessKeyId": "AK", "SecretAccessKey": "SK", "Token": "T"}).encode())
+        elif self.path == "/imds/i-1/latest/meta-data/tags/instance/runctl:role" and _Handler.role:
+            self._answer(_Handler.role.encode())
         else:
             self._answer(b"", 404)
 
@@ -76,6 +79,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def endpoint() -> Iterator[str]:
     _Handler.paths.clear()
     _Handler.failures = 0
+    _Handler.role = None
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -148,6 +152,15 @@ def test_machine_is_made_ready_and_handed_over_to_the_agent(tmp_path: Path, endp
     }
     python = (root / "python").read_text().strip()
     subprocess.run([python, "-c", "import sys; assert sys.version_info >= (3, 11)"], check=True)
+
+
+def test_role_that_the_launch_noted_in_a_tag_is_the_machines(tmp_path: Path, endpoint: str) -> None:
+    _Handler.role = "AROAOTHER"
+
+    done = _run(_fill(tmp_path, sha256(_Handler.archive).hexdigest()), tmp_path / "root", endpoint)
+
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "root" / "machine.json").read_text())["machine_role_id"] == "AROAOTHER"
 
 
 def test_second_boot_uses_the_agent_that_is_there(tmp_path: Path, endpoint: str) -> None:

@@ -12,6 +12,7 @@ from tests.cli.command_line import CommandLine
 SHOWN_THOUGH_NOT_DEFAULT = {
     "project.name",
     "run.disk_gib",
+    "run.instance_profile",
     "run.max_cost",
     "run.setup",
     "run.env",

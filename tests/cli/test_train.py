@@ -87,14 +87,14 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
             "1h30m",
         ),
         *("--max-cost", "$2.50", "--capacity-timeout", "5s", "--env", "B=flag", "--env", "C=a=b", "--name", "try 7"),
-        *("--setup", "make flags", "--disk", "300"),
+        *("--setup", "make flags", "--disk", "300", "--instance-profile", "gpu"),
     )
 
     run = _run(runctl)
     assert (run.name, run.project) == ("try 7", "kites")
     assert run.spec.instance_types == ("t3.micro",)
     assert run.spec.purchase_option is PurchaseOption.ON_DEMAND
-    assert (run.spec.setup, run.spec.disk_gib) == ("make flags", 300)
+    assert (run.spec.setup, run.spec.disk_gib, run.spec.instance_profile) == ("make flags", 300, "gpu")
     assert (run.spec.retries, run.spec.max_runtime_s, run.spec.capacity_timeout_s) == (5, 5_400, 5)
     assert run.spec.max_cost_usd == Decimal("2.50")
     assert run.spec.environment == {"A": "file", "B": "flag", "C": "a=b"}
@@ -103,13 +103,13 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
 def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text(
         '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\n'
-        'setup = "make file"\ndisk_gib = 200\n'
+        'setup = "make file"\ndisk_gib = 200\ninstance_profile = "gpu"\n'
     )
 
     runctl("train", "train.py")
 
     spec = _run(runctl).spec
-    assert (spec.setup, spec.disk_gib) == ("make file", 200)
+    assert (spec.setup, spec.disk_gib, spec.instance_profile) == ("make file", 200, "gpu")
     assert (spec.instance_types, spec.purchase_option, spec.keep_checkpoints) == (
         ("t3.micro",),
         PurchaseOption.SPOT,
@@ -304,3 +304,12 @@ def test_terminal_sees_the_bytes_of_the_project_go(
     runctl("train", "train.py")
 
     assert f"\r\x1b[KSending the project: {size} B of {size} B" in terminal.getvalue()
+
+
+def test_profile_that_was_not_allowed_at_deployment_is_refused_before_anything_is_made(runctl: CommandLine) -> None:
+    refused = runctl.json("train", "train.py", "--instance-profile", "admin")
+
+    assert refused.exit_code == 4
+    assert refused.error["code"] == "permission"
+    assert "runctl deploy --allow-instance-profile admin" in refused.error["hint"]
+    assert runctl.deployment.made == 0

@@ -310,6 +310,7 @@ class MemoryDeployment:
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     results: MemoryResults = field(default_factory=MemoryResults)
     has_console: bool = True
+    instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"
     slept_s: list[float] = field(default_factory=list[float])
 
     def client(self, project: str = "vision", **arguments: Any) -> Client:

@@ -108,6 +108,13 @@ def test_a_hand_off_lies_where_only_its_machine_reads_and_is_removed(s3: Any, bu
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
 
 
+def test_a_machine_of_another_role_has_its_places_under_that_role(bucket: S3Bucket) -> None:
+    prefix = bucket.prefix_of(RUN_ID, FIRST, INSTANCE, role_id="AROAOTHER")
+
+    assert prefix == keys.attempt_prefix(RUN_ID, FIRST, "AROAOTHER", INSTANCE)
+    assert bucket.final_marker(RUN_ID, FIRST, INSTANCE, role_id="AROAOTHER") is None
+
+
 def test_manifests_of_all_attempts_are_read_newest_first(s3: Any, bucket: S3Bucket) -> None:
     second_prefix = keys.attempt_prefix(RUN_ID, AttemptNumber(2), ROLE_ID, InstanceId("i-0fffffffffffffff0"))
     oldest = a_manifest("step-1", 10)

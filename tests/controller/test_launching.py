@@ -402,3 +402,23 @@ def test_a_disk_of_ones_own_is_mapped_to_the_images_root_device() -> None:
         (mapping,) = override["BlockDeviceMappings"]
         assert mapping["DeviceName"] == f"/dev/root-of-{override['ImageId']}"
         assert mapping["Ebs"]["VolumeSize"] == 500
+
+
+def test_a_profile_that_was_not_allowed_launches_nothing() -> None:
+    world = admitted(World(), spec=make_spec(instance_profile="admin"))
+
+    with pytest.raises(PermissionDenied, match="instance profile admin"):
+        world.launch_machine(STATE)
+
+    assert world.machines.requests == []
+    assert world.attempt().launch is None
+
+
+def test_a_machine_of_another_profile_is_handed_over_where_its_role_reads() -> None:
+    world = World()
+
+    to_training(world, spec=make_spec(instance_profile="gpu"))
+
+    assert world.attempt().role_id == "AROAGPU"
+    assert world.bucket.roles == {world.machine(): "AROAGPU"}
+    assert world.bucket.jobs[world.machine()].prefix.endswith(f"/AROAGPU:{world.machine()}/")

@@ -99,26 +99,34 @@ class FakeBucket:
     """The bucket: hand-offs, manifests and final markers."""
 
     jobs: dict[InstanceId, AgentJob] = field(default_factory=dict[InstanceId, AgentJob])
+    roles: dict[InstanceId, str] = field(default_factory=dict[InstanceId, str])
+    """Roles of machines that have not the stack's own."""
     gos: dict[InstanceId, HandOver] = field(default_factory=dict[InstanceId, HandOver])
     replacements: dict[InstanceId, ReplacementReady] = field(default_factory=dict[InstanceId, ReplacementReady])
     saved: list[Manifest] = field(default_factory=list[Manifest])
     markers: dict[InstanceId, dict[str, Any]] = field(default_factory=dict[InstanceId, dict[str, Any]])
 
-    def put_job(self, instance_id: InstanceId, job: AgentJob) -> None:
+    def put_job(self, instance_id: InstanceId, job: AgentJob, *, role_id: str | None = None) -> None:
         self.jobs[instance_id] = job
+        if role_id is not None:
+            self.roles[instance_id] = role_id
 
-    def put_go(self, instance_id: InstanceId, go: HandOver) -> None:
+    def put_go(self, instance_id: InstanceId, go: HandOver, *, role_id: str | None = None) -> None:
         self.gos[instance_id] = go
 
-    def put_replacement_ready(self, instance_id: InstanceId, word: ReplacementReady) -> None:
+    def put_replacement_ready(
+        self, instance_id: InstanceId, word: ReplacementReady, *, role_id: str | None = None
+    ) -> None:
         self.replacements[instance_id] = word
 
-    def remove_job(self, instance_id: InstanceId) -> None:
+    def remove_job(self, instance_id: InstanceId, *, role_id: str | None = None) -> None:
         for documents in (self.jobs, self.gos, self.replacements):
             documents.pop(instance_id, None)
 
-    def prefix_of(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> str:
-        return keys.attempt_prefix(run_id, number, ROLE_ID, instance_id)
+    def prefix_of(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> str:
+        return keys.attempt_prefix(run_id, number, role_id or ROLE_ID, instance_id)
 
     def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
         found = [manifest for manifest in self.saved if manifest.run_id == run_id]
@@ -130,7 +138,9 @@ class FakeBucket:
             for file in manifest.files
         )
 
-    def final_marker(self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId) -> dict[str, Any] | None:
+    def final_marker(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> dict[str, Any] | None:
         return self.markers.get(instance_id)
 
 

@@ -50,6 +50,7 @@ from tests.fakes.services import (
 )
 
 SETTINGS = ControllerSettings(
+    instance_profiles="runctl-ssm-profile:AROAOWN,gpu:AROAGPU",
     region="us-east-1",
     stack_name="runctl",
     bucket="the-bucket",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runctl.model.names import Parameter
+from runctl.model.names import Parameter, Variable
 from tests.infrastructure.deployed_template import DeployedTemplate
 from tests.infrastructure.policies import conditions_of, resources_of
 
@@ -63,3 +63,38 @@ def test_named_roles_are_passed_to_ec2_only(deploy: Deploy, template: DeployedTe
         conditions_of(given, LAUNCHER, "iam:PassRole")
         == [{"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}] * 2
     )
+
+
+def test_named_roles_may_do_what_the_agent_does(deploy: Deploy, template: DeployedTemplate) -> None:
+    given = deploy(**{Parameter.PASSED_ROLES: "arn:aws:iam::123456789012:role/gpu", Parameter.PASSED_ROLE_NAMES: "gpu"})
+
+    policies = given.of_type("AWS::IAM::Policy").values()
+    (others,) = [policy["PolicyDocument"] for policy in policies if policy["Roles"] == ["gpu"]]
+    (own,) = [
+        policy["PolicyDocument"]
+        for policy in template.of_type("AWS::IAM::Policy").values()
+        if policy["Roles"] == [f"<{MACHINE}>"]
+    ]
+    assert others == own
+
+
+def test_runs_may_name_the_stacks_own_profile_and_the_named_ones(deploy: Deploy, template: DeployedTemplate) -> None:
+    given = deploy(
+        **{Parameter.PASSED_ROLES: "arn:aws:iam::123456789012:role/gpu", Parameter.INSTANCE_PROFILES: "gpu:AROA1"}
+    )
+
+    listed = [
+        found.of_type("AWS::Lambda::Function")["FunctionsLaunchMachine"]["Environment"]["Variables"][
+            Variable.INSTANCE_PROFILES
+        ]
+        for found in (template, given)
+    ]
+    own = "runctl-ssm-profile:<MachineRole.RoleId>"
+    assert listed == [own, f"{own},gpu:AROA1"]
+
+
+def test_the_profile_has_another_name_where_that_is_asked_for(deploy: Deploy) -> None:
+    given = _with(deploy, Parameter.MACHINE_PROFILE, "runctl-ssm-profile-eu-west-1")
+
+    (profile,) = given.of_type("AWS::IAM::InstanceProfile").values()
+    assert profile["InstanceProfileName"] == "runctl-ssm-profile-eu-west-1"

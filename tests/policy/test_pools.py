@@ -188,3 +188,27 @@ def test_without_one_the_launch_templates_disk_stands() -> None:
     asked = fleet_request(make_run(), AttemptNumber(1), 1, [Pool("m5.large", A)], IMAGES, "lt-1")
 
     assert "BlockDeviceMappings" not in str(asked)
+
+
+def test_another_instance_profile_replaces_the_launch_templates_and_its_role_is_noted(
+    create_fleet: OperationModel,
+) -> None:
+    run = make_run(spec=make_spec(instance_profile="gpu"))
+
+    asked = fleet_request(run, AttemptNumber(1), 1, [Pool("m5.large", A)], IMAGES, "lt-1", role_id="AROAGPU")
+
+    shape = create_fleet.input_shape
+    assert shape is not None
+    assert not ParamValidator().validate(asked, shape).has_errors()
+    (override,) = asked["LaunchTemplateConfigs"][0]["Overrides"]
+    assert override["IamInstanceProfile"] == {"Name": "gpu"}
+    assert {"Key": "runctl:role", "Value": "AROAGPU"} in asked["TagSpecifications"][0]["Tags"]
+
+
+def test_the_stacks_own_instance_profile_is_the_launch_templates() -> None:
+    run = make_run(spec=make_spec(instance_profile="runctl-ssm-profile"))
+
+    asked = fleet_request(run, AttemptNumber(1), 1, [Pool("m5.large", A)], IMAGES, "lt-1")
+
+    assert "IamInstanceProfile" not in str(asked)
+    assert "runctl:role" not in str(asked)

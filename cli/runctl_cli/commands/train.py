@@ -42,6 +42,9 @@ Examples:
 @click.option(
     "--disk", "disk_gib", type=click.IntRange(8, 16_384), metavar="GIB", help="Root volume, gp3.  [default: 100]"
 )
+@click.option(
+    "--instance-profile", metavar="NAME", help="Machine's instance profile, allowed at deployment.  [default: its own]"
+)
 @click.option("--wait", is_flag=True, help="Wait for the end, and return the training's result.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the estimate.")
 @click.option("--name", metavar="NAME", help="Name of the run.  [default: the script's]")
@@ -136,6 +139,7 @@ def _spec(
     instance_types: tuple[str, ...],
     spot: bool | None,
     disk_gib: int | None,
+    instance_profile: str | None,
     name: str | None,
     max_runtime: timedelta | None,
     max_cost: Decimal | None,
@@ -172,6 +176,7 @@ def _spec(
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
             disk_gib=run.disk_gib if disk_gib is None else disk_gib,
+            instance_profile=run.instance_profile if instance_profile is None else instance_profile,
             environment={**run.env, **_from_files(env_files), **dict(variables)},
             secrets={**run.secrets, **dict(secrets)},
             setup=run.setup if setup is None else setup,

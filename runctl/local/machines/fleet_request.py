@@ -24,6 +24,8 @@ UNDERSTOOD = frozenset(
         "LaunchTemplateConfigs.Overrides.MaxPrice",
         "LaunchTemplateConfigs.Overrides.Priority",
         "LaunchTemplateConfigs.Overrides.ImageId",
+        "LaunchTemplateConfigs.Overrides.IamInstanceProfile.Arn",
+        "LaunchTemplateConfigs.Overrides.IamInstanceProfile.Name",
         "LaunchTemplateConfigs.Overrides.BlockDeviceMappings.DeviceName",
         "LaunchTemplateConfigs.Overrides.BlockDeviceMappings.Ebs.VolumeSize",
         "LaunchTemplateConfigs.Overrides.BlockDeviceMappings.Ebs.VolumeType",

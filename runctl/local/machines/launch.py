@@ -157,7 +157,7 @@ class Launcher:
         all_tags = {**_template_tags(data), **tags}
         options = data.get("MetadataOptions", {})
         interface = pool.template.interface
-        profile = await self._profile(data.get("IamInstanceProfile"))
+        profile = await self._profile(pool.override.get("IamInstanceProfile") or data.get("IamInstanceProfile"))
         moment = now()
         self._launched += 1
         machine = Machine(
