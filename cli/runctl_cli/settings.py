@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from runctl.model import timing
-from runctl.model.run import PurchaseOption
+from runctl.model.run import OnNotice, PurchaseOption
 from runctl_cli.values import parse_duration, parse_variable
 from runctl_cli.variables import parse_secret
 
@@ -80,6 +80,7 @@ class RunSettings(_Section):
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
+    on_notice: OnNotice = OnNotice.SAVE
     ready_timeout: Duration = timing.READY_TIMEOUT
     heartbeat_timeout: Duration = timing.HEARTBEAT_TIMEOUT
     heartbeat_interval: Duration = timing.HEARTBEAT_INTERVAL

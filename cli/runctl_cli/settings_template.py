@@ -39,6 +39,8 @@ target = "local"
 # Checkpoints that are kept, and whether a run that leaves none has failed.
 # keep_checkpoints = 3
 # verify_checkpoints = false
+# On EC2's notice: "save" and train on while there is time (for scripts that handle SIGUSR1), or "stop" at once.
+# on_notice = "save"
 # How long a machine may take to answer, and how long it may be silent.
 # ready_timeout = "15m"
 # heartbeat_timeout = "15m"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from runctl.agent.checkpoint_folder import Checkpoint, CheckpointFolder, FileMark
@@ -14,6 +15,7 @@ from runctl.agent.job import Job
 from runctl.agent.known_files import KnownFiles, sample
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.run_log import Say
+from runctl.agent.upload_times import UploadTimes
 
 RETRY_S = 10.0
 """Pause after an upload that failed: what is missing of a large checkpoint is read again from its beginning."""
@@ -34,6 +36,7 @@ class CheckpointUploader:
         saved: Callable[[dict[str, Any]], None],
         clock: Clock,
         say: Say,
+        times: UploadTimes | None = None,
     ) -> None:
         """Take where to look, what was done before, where to put it, and who hears of each checkpoint (the data of
         `Checkpoint Saved`)."""
@@ -55,7 +58,7 @@ class CheckpointUploader:
         """Keys of an upload that the agent before this one had begun."""
         self._failing = ""
         self._retry_at = clock.monotonic()
-        self.longest_upload_s = 0.0
+        self.times = times or UploadTimes()
         for one in self._record.kept:
             folder.note(one.name, one.marks)
 
@@ -63,6 +66,12 @@ class CheckpointUploader:
     def newest(self) -> Uploaded | None:
         """The newest checkpoint that is complete in the bucket."""
         return self._record.kept[-1] if self._record.kept else None
+
+    @property
+    def newest_saved_at(self) -> datetime | None:
+        """When the newest of them was finished on the machine."""
+        newest = self.newest
+        return None if newest is None else datetime.fromtimestamp(newest.finished_ns / 1e9, UTC)
 
     def step(self) -> int:
         """Upload what is complete; says how many checkpoints got there."""
@@ -84,7 +93,15 @@ class CheckpointUploader:
         return all(results)
 
     def _upload(self, checkpoint: Checkpoint) -> bool:
-        begun_at = self._clock.monotonic()
+        self.times.begin(checkpoint.bytes, self._clock.monotonic())
+        arrived = False
+        try:
+            arrived = self._save(checkpoint)
+        finally:
+            self.times.end(self._clock.monotonic(), arrived=arrived)
+        return arrived
+
+    def _save(self, checkpoint: Checkpoint) -> bool:
         base = f"{self._prefix}{checkpoint.name}/"
         try:
             files = self._put_files(checkpoint, base)
@@ -102,7 +119,6 @@ class CheckpointUploader:
             return False
         self._failing = ""
         self._folder.take(checkpoint)
-        self.longest_upload_s = max(self.longest_upload_s, self._clock.monotonic() - begun_at)
         manifest_key = f"{base}manifest.json"
         self._settle(
             Uploaded(

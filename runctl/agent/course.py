@@ -9,6 +9,11 @@ FAULTS_FORGIVEN = 3
 """How often a fault of the agent itself is answered by starting it again, before the training is asked to save."""
 
 
+class StartAgainError(Exception):
+    """The agent failed in a way that may not happen again: its process ends, and is started again by whoever keeps it.
+    The training goes on meanwhile."""
+
+
 @dataclass
 class Course:
     """Changed by the supervisor, which notes it after each change."""

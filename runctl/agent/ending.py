@@ -14,11 +14,14 @@ SIGKILL = 9
 UPLOAD_RESERVE_S = 45.0
 """Kept at the end of a notice for stopping and the last upload, at least: `runctl.model.timing.UPLOAD_RESERVE`."""
 
+STOP_S = 15.0
+"""What stopping takes, at least, where uploads take so long that the two together are more than the reserve."""
+
 RESERVE_SHARE = 0.4
 """What the reserve may take of a notice that is shorter than EC2's usual 120 s; 45 s of 120 s are less than that."""
 
-UPLOAD_MARGIN = 1.5
-"""The last checkpoint may take longer to upload than the slowest so far: the machine has other things to do then."""
+MARGIN = 1.5
+"""The last save and the last upload may take longer than those before: the machine has other things to do then."""
 
 REPORT_S = 5.0
 """Kept at the very end of a notice for the log's last lines and the report, whatever the training does."""
@@ -92,9 +95,13 @@ class Situation:
     """The last contact with the controller."""
     dead_man_s: float
     save_limit_s: float
-    longest_upload_s: float
-    """What the slowest checkpoint took so far."""
+    upload_s: float
+    """What the upload of a checkpoint takes, as far as it was seen."""
     hears_usr1: bool
+    leaves_at_once: bool = False
+    """Whether it wants SIGTERM at once on a notice, though it hears SIGUSR1 (`--on-notice stop`)."""
+    save_s: float = 0.0
+    """How long it took to save when it was asked to, as far as it was seen."""
     stop: bool = False
     stop_now: bool = False
     machine_is_ending: bool = False
@@ -135,24 +142,30 @@ def decide(situation: Situation) -> Order:
     return NOTHING
 
 
-def reserve_s(notice: Notice, longest_upload_s: float) -> float:
+def reserve_s(notice: Notice, *, save_s: float, upload_s: float) -> float:
     """What is kept of a notice for stopping and the last upload.
 
-    45 s or, of a short notice, its share; more where uploads were seen to take longer, up to all that there is.
+    45 s or, of a short notice, its share; more where saving and uploading were seen to take longer, up to all that
+    there is.
     """
     least = min(UPLOAD_RESERVE_S, RESERVE_SHARE * notice.length_s)
-    measured = least / 3 + UPLOAD_MARGIN * longest_upload_s
-    return min(notice.length_s, max(least, measured))
+    stop_s = max(STOP_S / UPLOAD_RESERVE_S * least, MARGIN * save_s)
+    return min(notice.length_s, max(least, stop_s + MARGIN * upload_s))
 
 
 def kill_at(situation: Situation, leaving: Leaving) -> float:
     """When a training that was asked to leave is killed: what it saved must still be uploaded."""
-    upload_s = min(UPLOAD_MARGIN * situation.longest_upload_s, situation.save_limit_s / 2)
+    upload_s = min(MARGIN * situation.upload_s, situation.save_limit_s / 2)
     limit = leaving.at + situation.save_limit_s - upload_s
-    if situation.notice is None:
+    notice = situation.notice
+    if notice is None:
         return limit
-    report_s = min(REPORT_S, REPORT_SHARE * situation.notice.length_s)
-    return min(limit, max(situation.notice.ends_at - report_s, leaving.at + LEAST_TO_SAVE_S))
+    # What it saved must still get to the bucket: it may not save until the machine goes. But it gets half of what there
+    # was when it was asked, for without a save there is nothing to upload.
+    report_s = min(REPORT_S, REPORT_SHARE * notice.length_s)
+    last = notice.ends_at - report_s
+    half = leaving.at + max(LEAST_TO_SAVE_S, (last - leaving.at) / 2)
+    return min(limit, max(last - MARGIN * situation.upload_s, half))
 
 
 def _reason_to_leave(situation: Situation) -> Why | None:
@@ -168,9 +181,9 @@ def _reason_to_leave(situation: Situation) -> Why | None:
     notice = situation.notice
     if notice is None:
         return None
-    leave_at = notice.ends_at - reserve_s(notice, situation.longest_upload_s)
-    trains_on = situation.hears_usr1 and not situation.is_replacement_ready and situation.now < leave_at
-    return None if trains_on else Why.NOTICE
+    leave_at = notice.ends_at - reserve_s(notice, save_s=situation.save_s, upload_s=situation.upload_s)
+    may_train_on = situation.hears_usr1 and not situation.leaves_at_once and not situation.is_replacement_ready
+    return None if may_train_on and situation.now < leave_at else Why.NOTICE
 
 
 def why_it_ended(

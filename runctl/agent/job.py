@@ -67,6 +67,8 @@ class Job:
     keep_machine: bool
     keep_checkpoints: int
     verify_checkpoints: bool
+    on_notice: str
+    """`stop`: SIGTERM at once on a notice, whatever the training hears."""
     max_runtime_s: float
     save_limit_s: float
     heartbeat_interval_s: float
@@ -122,6 +124,7 @@ def read_job(text: str | bytes) -> Job:
             keep_machine=bool(document.get("keep_machine", False)),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),
             verify_checkpoints=bool(document.get("verify_checkpoints", False)),
+            on_notice=document.get("on_notice", "save"),
             max_runtime_s=float(document["max_runtime_s"]),
             save_limit_s=float(document["save_limit_s"]),
             heartbeat_interval_s=float(document["heartbeat_interval_s"]),

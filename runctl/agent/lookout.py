@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from signal import Signals
 
@@ -16,6 +17,8 @@ from runctl.agent.run_log import Say
 from runctl.agent.training_process import Training
 
 BEFORE_ANY_DEADLINE = float("inf")
+STOP_ON_NOTICE = "stop"
+"""`runctl.model.run.OnNotice.STOP`."""
 
 
 class Lookout:
@@ -47,6 +50,8 @@ class Lookout:
         self._asked: frozenset[Alarm] = frozenset()
         self._deadline_at = BEFORE_ANY_DEADLINE
         self.leaving: Leaving | None = None
+        self._asked_at: datetime | None = None
+        self._save_s = 0.0
         self._is_leaving_told = False
         self._note = note
         self._noted: dict[str, object] = {}
@@ -83,8 +88,11 @@ class Lookout:
         """From then on `max_runtime` is counted."""
         self._deadline_at = at + max_runtime_s
 
-    def look(self, *, hears_usr1: bool, longest_upload_s: float) -> Order:
-        """Look around and decide."""
+    def look(self, *, hears_usr1: bool, upload_s: float, saved_at: datetime | None = None) -> Order:
+        """Look around and decide; `saved_at` is when the newest checkpoint was finished."""
+        if self._asked_at is not None and saved_at is not None and saved_at > self._asked_at:
+            self._save_s = max(self._save_s, (saved_at - self._asked_at).total_seconds())
+            self._asked_at = None
         requests = found(self._requests)
         if news := requests - self._seen:
             self._heartbeat.note_contact()
@@ -99,7 +107,9 @@ class Lookout:
                 silent_since=self._heartbeat.last_contact_at,
                 dead_man_s=self._job.dead_man_s,
                 save_limit_s=self._job.save_limit_s,
-                longest_upload_s=longest_upload_s,
+                upload_s=upload_s,
+                save_s=self._save_s,
+                leaves_at_once=self._job.on_notice == STOP_ON_NOTICE,
                 hears_usr1=hears_usr1,
                 stop=self.is_stopped,
                 stop_now=self.is_stopped_now,
@@ -121,6 +131,7 @@ class Lookout:
                 if order.alarm is not None:
                     self._asked |= {order.alarm}
                     self._remember()
+                self._asked_at = self._clock.now()
                 self._say("asking the training to save (SIGUSR1)")
                 training.send(Signals.SIGUSR1)
             case Act.LEAVE:

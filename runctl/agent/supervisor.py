@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 
+from runctl.agent import out_of_memory
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
 from runctl.agent.clock import file_stamp, iso
-from runctl.agent.course import FAULTS_FORGIVEN, Course
+from runctl.agent.course import FAULTS_FORGIVEN, Course, StartAgainError
 from runctl.agent.ending import Act, Order, Why, why_it_ended
 from runctl.agent.events import EventKind, EventSender, Identity
 from runctl.agent.fence import LOOK_S as FENCE_LOOK_S
@@ -34,6 +35,7 @@ from runctl.agent.run_log import LineReader, open_log
 from runctl.agent.setup_error import SetupCancelledError, SetupError
 from runctl.agent.telling import Telling
 from runctl.agent.training_process import Exit, Training
+from runctl.agent.upload_times import UploadTimes
 from runctl.agent.worker import Worker
 from runctl.agent.world import World
 
@@ -58,11 +60,6 @@ NO_CHECKPOINT = "The training left no checkpoint: had its machine been taken awa
 NOT_BEGUN = "Asked to end before the training began."
 REBOOTED = "The machine was restarted while the attempt was on it."
 UNKNOWN_END = "The process that kept the training was killed, and with it what is known of the training's end."
-
-
-class StartAgainError(Exception):
-    """The agent failed in a way that may not happen again: its process ends, and is started again by whoever keeps it.
-    The training goes on meanwhile."""
 
 
 class Supervisor:
@@ -111,6 +108,7 @@ class Supervisor:
             self._telling.saved,
             clock,
             say,
+            UploadTimes(Note(folder.note("upload-times"), say)),
         )
         self._fence = Fence(job, world.store, self._events, clock, world.wait, say)
         self._replacement = ReplacementWatch(job, world.store, self._notices, say)
@@ -292,7 +290,8 @@ class Supervisor:
     def _look(self, *, hears_usr1: bool) -> Order:
         for worker in self._workers:
             worker.check()
-        return self._lookout.look(hears_usr1=hears_usr1, longest_upload_s=self._uploader.longest_upload_s)
+        upload_s = self._uploader.times.expected_s(self._world.clock.monotonic())
+        return self._lookout.look(hears_usr1=hears_usr1, upload_s=upload_s, saved_at=self._uploader.newest_saved_at)
 
     # -- what goes on beside the training, each in a thread of its own -------------------------------------------------
 
@@ -325,19 +324,23 @@ class Supervisor:
     def _judge(self, ended: Exit) -> Ended:
         kills_before, kills_after = self._course.memory_kills_before, self._world.memory_kills()
         left_none = self._uploader.newest is None and not self._course.is_resumed
+        has_memory_killed = kills_before is not None and kills_after is not None and kills_after > kills_before
         why = why_it_ended(
             ended,
             leaving=self._lookout.leaving,
             is_warned=self._lookout.is_warned,
             is_stopped=self._lookout.is_stopped,
             is_machine_ending=self._lookout.is_machine_ending,
-            out_of_memory=kills_before is not None and kills_after is not None and kills_after > kills_before,
+            out_of_memory=has_memory_killed,
             lacks_checkpoint=self._job.verify_checkpoints and left_none,
         )
         warnings = (NO_CHECKPOINT,) if left_none and ended.code == 0 and why is Why.EXITED else ()
         for warning in warnings:
             self._log.say(warning)
         message = self._lookout.explanation(why) if ended.is_known else UNKNOWN_END
+        if why is Why.OUT_OF_MEMORY or (has_memory_killed and ended.code != 0):
+            found = self._world.memory(self._training.begun_at if self._training is not None else 0.0)
+            message = f"{message} {out_of_memory.sentence(found, ended.peak_kib)}".strip()
         return Ended(why, ended, message=message, last_lines=self._log.last_lines(), warnings=warnings)
 
     def _is_forgiven(self, error: Exception) -> bool:

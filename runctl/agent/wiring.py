@@ -9,10 +9,12 @@ import time
 import traceback
 from pathlib import Path
 
+from runctl.agent import out_of_memory
 from runctl.agent.allocator import give_back_what_is_freed
 from runctl.agent.announce import announce, read_identity
 from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import SystemClock
+from runctl.agent.course import StartAgainError
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
 from runctl.agent.keeper import boot_id
@@ -23,9 +25,9 @@ from runctl.agent.power import MachinePower
 from runctl.agent.resume import HttpLinks
 from runctl.agent.run_log import Say
 from runctl.agent.start import CANNOT_START, START_AGAIN
-from runctl.agent.supervisor import StartAgainError, Supervisor
+from runctl.agent.supervisor import Supervisor
 from runctl.agent.training_process import KeptTrainings
-from runctl.agent.world import World, count_memory_kills
+from runctl.agent.world import World
 
 RETRY_LIMIT_S = 240.0
 """How long the metadata may take to show the machine's tags after a launch."""
@@ -91,7 +93,8 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         power=MachinePower(),
         trainings=KeptTrainings(),
         boot_id=boot_id,
-        memory_kills=count_memory_kills,
+        memory_kills=out_of_memory.kills,
+        memory=out_of_memory.memory,
     )
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runctl.agent import out_of_memory
 from runctl.agent.clock import Clock
 from runctl.agent.events import Bus
 from runctl.agent.heartbeat import Heartbeats
 from runctl.agent.log_shipper import Stream
 from runctl.agent.notice import Metadata
 from runctl.agent.object_store import ObjectStore
+from runctl.agent.out_of_memory import Memory
 from runctl.agent.power import Power
 from runctl.agent.resume import Links
 from runctl.agent.secrets import Secrets
@@ -37,8 +37,6 @@ class World:
     trainings: Trainings
     boot_id: Callable[[], str]
     memory_kills: Callable[[], int | None]
-
-
-def count_memory_kills() -> int | None:
-    """Ask the kernel."""
-    return out_of_memory.kills()
+    """The kernel's count of what it killed for want of memory."""
+    memory: Callable[[float], Memory]
+    """The figures since a moment of the monotonic clock."""

@@ -88,6 +88,7 @@ def start_training(
             must_fence=must_fence,
             keep_checkpoints=run.spec.keep_checkpoints,
             verify_checkpoints=run.spec.verify_checkpoints,
+            on_notice=run.spec.on_notice,
             max_runtime_s=_runtime_left_s(run, attempt, runs=runs, at=at),
             save_limit_s=run.spec.save_limit_s,
             heartbeat_interval_s=run.spec.heartbeat_interval_s,

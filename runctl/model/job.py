@@ -6,7 +6,7 @@ from pydantic import Field
 
 from runctl.model.base import WireModel
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.run import CodeRef
+from runctl.model.run import CodeRef, OnNotice
 
 
 class LinkedFile(WireModel):
@@ -62,6 +62,7 @@ class AgentJob(WireModel):
     """The machine lives on when the attempt has ended: somebody keeps it, and the controller ends it in the end."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3
     verify_checkpoints: bool = False
+    on_notice: OnNotice = OnNotice.SAVE
     max_runtime_s: int
     """What is left of the run's `max_runtime`, counted from the start of the training."""
     save_limit_s: int

@@ -39,6 +39,15 @@ class PurchaseOption(StrEnum):
     SPOT = "spot"
 
 
+class OnNotice(StrEnum):
+    """What a training is told when EC2 announces the end of its machine."""
+
+    SAVE = "save"
+    """SIGUSR1 if it handles that, and SIGTERM when only the time to stop and upload is left; else SIGTERM at once."""
+    STOP = "stop"
+    """SIGTERM at once."""
+
+
 class CodeRef(Model):
     """The project as uploaded: its listing (`runctl.model.code`), named by its content."""
 
@@ -86,6 +95,8 @@ class RunRequest(Model):
     """How long the machine is kept after a training that succeeded, counted from its launch; None: it is ended."""
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
+    on_notice: OnNotice = OnNotice.SAVE
+    """What a training that handles SIGUSR1 is told first when EC2 takes its machine back."""
 
     @field_validator("script")
     @classmethod

@@ -17,14 +17,16 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from runctl.agent.clock import SystemClock
+from runctl.agent.course import StartAgainError
 from runctl.agent.guard import guard
 from runctl.agent.job import read_job
 from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.leftovers import mark
 from runctl.agent.object_store import Stored, save_chunks
+from runctl.agent.out_of_memory import Memory
 from runctl.agent.start import START_AGAIN
-from runctl.agent.supervisor import StartAgainError, Supervisor
+from runctl.agent.supervisor import Supervisor
 from runctl.agent.training_process import KeptTrainings
 from runctl.agent.world import World
 from tests.agent.factories import agent_job, project
@@ -194,6 +196,7 @@ def supervise(place: Place) -> int:
         trainings=KeptTrainings(),
         boot_id=boot_id,
         memory_kills=lambda: None,
+        memory=lambda _: Memory(),
     )
     job = read_job(place.folder.job.read_bytes())
     try:

@@ -369,4 +369,4 @@ def test_slowest_upload_is_measured(machine: Machine) -> None:
 
     machine.uploader.finish()
 
-    assert machine.uploader.longest_upload_s == 12.0
+    assert machine.uploader.times.expected_s(machine.clock.monotonic()) == 12.0

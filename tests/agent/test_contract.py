@@ -199,7 +199,7 @@ def test_names_and_limits_are_the_same_on_both_sides() -> None:
 def test_reserve_is_less_than_half_of_the_usual_notice() -> None:
     usual = ending.Notice(0.0, timing.SPOT_NOTICE.total_seconds())
 
-    assert ending.reserve_s(usual, longest_upload_s=0.0) == timing.UPLOAD_RESERVE.total_seconds()
+    assert ending.reserve_s(usual, save_s=0.0, upload_s=0.0) == timing.UPLOAD_RESERVE.total_seconds()
 
 
 def test_run_folder_is_named_by_run_and_attempt() -> None:

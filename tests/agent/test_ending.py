@@ -28,7 +28,7 @@ CALM = Situation(
     silent_since=990.0,
     dead_man_s=1_800.0,
     save_limit_s=300.0,
-    longest_upload_s=0.0,
+    upload_s=0.0,
     hears_usr1=True,
 )
 NOTICE = Notice(seen_at=1_000.0, ends_at=1_120.0)
@@ -74,7 +74,7 @@ def test_training_goes_on_until_only_the_reserve_is_left() -> None:
 
 
 def test_slow_uploads_bring_the_end_forward() -> None:
-    warned = {"notice": NOTICE, "asked": frozenset({Alarm.NOTICE}), "longest_upload_s": 40.0}
+    warned = {"notice": NOTICE, "asked": frozenset({Alarm.NOTICE}), "upload_s": 40.0}
 
     assert decide(_at(1_044.9, **warned)) == NOTHING
     assert decide(_at(1_045.0, **warned)) == Order(Act.LEAVE, Why.NOTICE)
@@ -86,10 +86,10 @@ def test_reserve_fits_into_the_notice_and_leaves_a_share_of_it_when_uploads_are_
 ) -> None:
     notice = Notice(0.0, length)
 
-    assert 0 <= reserve_s(notice, longest) <= length
-    assert reserve_s(notice, 0.0) <= max(45.0, 0.4 * length)
+    assert 0 <= reserve_s(notice, save_s=0.0, upload_s=longest) <= length
+    assert reserve_s(notice, save_s=0.0, upload_s=0.0) <= max(45.0, 0.4 * length)
     if length > 0:
-        assert reserve_s(notice, 0.0) < length
+        assert reserve_s(notice, save_s=0.0, upload_s=0.0) < length
 
 
 def test_rebalance_recommendation_asks_once_to_save_and_never_to_leave() -> None:
@@ -116,8 +116,8 @@ def test_training_that_does_not_leave_is_killed_when_the_time_to_save_is_over() 
 def test_time_to_save_includes_the_upload() -> None:
     leaving = Leaving(Why.STOP, 1_000.0)
 
-    assert kill_at(replace(CALM, longest_upload_s=20.0), leaving) == 1_270.0
-    assert kill_at(replace(CALM, longest_upload_s=9_999.0), leaving) == 1_150.0
+    assert kill_at(replace(CALM, upload_s=20.0), leaving) == 1_270.0
+    assert kill_at(replace(CALM, upload_s=9_999.0), leaving) == 1_150.0
 
 
 def test_warned_training_is_killed_just_before_the_machine_goes() -> None:
@@ -126,6 +126,65 @@ def test_warned_training_is_killed_just_before_the_machine_goes() -> None:
     assert kill_at(replace(CALM, notice=NOTICE), leaving) == 1_115.0
     short = replace(CALM, notice=Notice(1_000.0, 1_004.0))
     assert kill_at(short, Leaving(Why.NOTICE, 1_000.0)) == pytest.approx(1_003.6)
+
+
+def test_training_that_does_not_leave_is_killed_in_time_for_the_upload() -> None:
+    leaving = Leaving(Why.NOTICE, 1_000.0)
+
+    assert kill_at(replace(CALM, notice=NOTICE, upload_s=20.0), leaving) == 1_085.0
+    assert kill_at(replace(CALM, notice=NOTICE, upload_s=60.0), leaving) == 1_057.5
+
+
+@given(
+    usual=st.floats(1, 300),
+    upload=st.floats(0, 600),
+    save=st.floats(0, 600),
+    hears=st.booleans(),
+    at_once=st.booleans(),
+)
+def test_whole_notice_is_used_and_never_more(
+    usual: float, upload: float, save: float, hears: bool, at_once: bool
+) -> None:
+    """Time passes by tenths of a second; the training only leaves when it is killed."""
+    notice = Notice(1_000.0, 1_000.0 + usual)
+    facts = {"notice": notice, "upload_s": upload, "save_s": save, "hears_usr1": hears, "leaves_at_once": at_once}
+    asked: frozenset[Alarm] = frozenset()
+    leaving: Leaving | None = None
+    told: list[tuple[float, Act]] = []
+    for tenth in range(int(usual * 10) + 60):
+        now = 1_000.0 + tenth / 10
+        order = decide(_at(now, asked=asked, leaving=leaving, **facts))
+        if order.act is Act.NOTHING:
+            continue
+        told.append((now - 1_000.0, order.act))
+        if order.alarm is not None:
+            asked |= {order.alarm}
+        if order.act is Act.LEAVE:
+            leaving = Leaving(Why.NOTICE, now)
+        if order.act is Act.KILL:
+            break
+
+    acts = [act for _, act in told]
+    first_at, leave_at, kill_at_s = told[0][0], {act: at for at, act in told}[Act.LEAVE], told[-1][0]
+    assert first_at == 0.0
+    assert acts[-2:] == [Act.LEAVE, Act.KILL]
+    assert kill_at_s <= max(usual, leave_at + 2.0) + 0.2
+    if not hears or at_once:
+        assert leave_at == 0.0
+    elif 15.0 + 1.5 * upload <= 45.0 and save <= 10.0 and usual >= 112.5:
+        assert leave_at == pytest.approx(usual - 45.0, abs=0.2)
+
+
+def test_training_that_asked_for_it_is_told_to_leave_at_once_and_saves_on_a_rebalance_recommendation() -> None:
+    at_once = replace(CALM, leaves_at_once=True)
+
+    assert decide(replace(at_once, notice=NOTICE)) == Order(Act.LEAVE, Why.NOTICE)
+    assert decide(replace(at_once, rebalance=True)) == Order(Act.SAVE, alarm=Alarm.REBALANCE)
+
+
+def test_slow_saves_bring_the_end_forward() -> None:
+    assert reserve_s(NOTICE, save_s=40.0, upload_s=10.0) == 75.0
+    assert reserve_s(NOTICE, save_s=2.0, upload_s=10.0) == 45.0
 
 
 def test_training_that_is_warned_too_late_still_gets_a_moment() -> None:

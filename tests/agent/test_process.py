@@ -160,6 +160,42 @@ def test_kernel_tells_its_out_of_memory_kills() -> None:
     assert count >= 0
 
 
+def test_kernels_log_tells_who_was_killed_and_how_much_it_held() -> None:
+    lines = [
+        "6,339,5140900,-;NET: Registered protocol family 10\n",
+        "3,1234,61000000,-;Out of memory: Killed process 4242 (python3 train) total-vm:40000000kB, "
+        "anon-rss:31500000kB, file-rss:4kB, shmem-rss:0kB, UID:0 pgtables:62000kB oom_score_adj:0\n",
+        "3,1240,62500000,-;Memory cgroup out of memory: Killed process 17 (sh)\n",
+        "nonsense",
+    ]
+
+    assert list(out_of_memory.killed(lines)) == [
+        out_of_memory.Kill(61.0, 4242, "python3 train", 31_500_000),
+        out_of_memory.Kill(62.5, 17, "sh", None),
+    ]
+
+
+def test_kernels_log_that_may_not_be_read_tells_nothing(tmp_path: Path) -> None:
+    assert list(out_of_memory.kernel_lines(tmp_path / "absent")) == []
+
+
+def test_figures_of_the_control_group_count_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = tmp_path / "system.slice" / "runctl.service"
+    group.mkdir(parents=True)
+    (group / "memory.events").write_text("low 0\noom 1\noom_kill 2\n")
+    (group / "memory.peak").write_text(f"{3 * 2**30}\n")
+    (group / "memory.max").write_text("max\n")
+    (tmp_path / "cgroup").write_text("0::/system.slice/runctl.service\n")
+    (tmp_path / "meminfo").write_text("MemTotal:        8000000 kB\n")
+    (tmp_path / "kmsg").write_text("3,1,5000000,-;Out of memory: Killed process 7 (old)\n")
+    names = {"_CGROUPS": "", "_OWN_CGROUP": "cgroup", "_MEMINFO": "meminfo", "_KERNEL_LOG": "kmsg"}
+    for constant, name in names.items():
+        monkeypatch.setattr(out_of_memory, constant, tmp_path / name)
+
+    assert out_of_memory.kills() == 2
+    assert out_of_memory.memory(since_s=10.0) == out_of_memory.Memory((), 3 * 2**20, 8_000_000)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="closes nothing elsewhere")
 def test_training_has_no_input_to_wait_for(tmp_path: Path) -> None:
     training = _training(tmp_path, "import sys; print(repr(sys.stdin.read()))")

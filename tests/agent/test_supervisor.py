@@ -1,38 +1,25 @@
 """Whole attempts: real trainings of a fraction of a second, and fakes for AWS."""
 
 import hashlib
-import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from runctl.agent.clock import SystemClock
-from runctl.agent.course import FAULTS_FORGIVEN
-from runctl.agent.keeper import boot_id
-from runctl.agent.layout import AttemptFolder
-from runctl.agent.request_files import Request, leave
-from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S, StartAgainError, Supervisor
+from runctl.agent.course import FAULTS_FORGIVEN, StartAgainError
+from runctl.agent.out_of_memory import Kill, Memory
+from runctl.agent.request_files import Request
+from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S
 from runctl.agent.training_process import KeptTrainings
-from runctl.agent.world import World
-from runctl.model.agent_event import AgentEvent, TrainingEnded, TrainingStarted, is_authentic
+from runctl.model.agent_event import AgentEvent, TrainingStarted, is_authentic
 from runctl.model.job import LinkedFile, ResumePoint
 from runctl.model.output import OutputListing
-from tests.agent.factories import PREFIX, SECRET, job, project
-from tests.agent.fakes import (
-    FakeBus,
-    FakeHeartbeats,
-    FakeLinks,
-    FakeMetadata,
-    FakePower,
-    FakeSecrets,
-    FakeStream,
-    MemoryStore,
-)
+from tests.agent.attempt import Attempt
+from tests.agent.factories import PREFIX, SECRET
 from tests.agent.processes import is_running
 
 CHECKPOINT = """\
@@ -61,96 +48,6 @@ DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('training', flush=True); time.sleep(60)"
 )
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-class Attempt:
-    """One attempt and all that it meets."""
-
-    def __init__(
-        self, root: Path, text: str, *, others: Mapping[str, str] = MappingProxyType({}), **fields: Any
-    ) -> None:
-        code = project({"train.py": text, **others})
-        self.job = job(code, **({"save_limit_s": 5} | fields))
-        self.folder = AttemptFolder.of(root, self.job.run_id, self.job.attempt)
-        self.folder.create()
-        self.store = MemoryStore()
-        self.store.objects |= code.objects
-        self.bus = FakeBus()
-        self.heartbeats = FakeHeartbeats()
-        self.stream = FakeStream()
-        self.metadata = FakeMetadata()
-        self.power = FakePower()
-        self.links = FakeLinks({})
-        self.secrets = FakeSecrets({})
-        self.rests: list[float] = []
-        self.going_down = threading.Event()
-        self.memory_kills = iter([0, 0])
-        self.boot_id = boot_id()
-
-    def supervisor(self) -> Supervisor:
-        world = World(
-            clock=SystemClock(),
-            wait=time.sleep,
-            rest=self.rests.append,
-            is_going_down=self.going_down.is_set,
-            metadata=self.metadata,
-            store=self.store,
-            bus=self.bus,
-            heartbeats=self.heartbeats,
-            stream=self.stream,
-            links=self.links,
-            secrets=self.secrets,
-            power=self.power,
-            trainings=KeptTrainings(),
-            boot_id=lambda: self.boot_id,
-            memory_kills=lambda: next(self.memory_kills),
-        )
-        return Supervisor(self.job, self.folder, self.folder.path / "tools", world)
-
-    def run(self) -> TrainingEnded:
-        """Run it to its end, and check what holds at every end."""
-        self.supervisor().run()
-        event = self.bus.of("Training Ended")[-1]
-        assert is_authentic(event, SECRET)
-        assert self.store.document(f"{PREFIX}final.json") == event
-        assert self.power.is_off
-        return TrainingEnded.model_validate(event["data"])
-
-    def when_training(self, action: Any) -> None:
-        """Do something, from outside, once the training runs."""
-        self.when_said("training", action)
-
-    def when_said(self, word: str, action: Any) -> None:
-        """Do something, from outside, once a word stands in the log."""
-        self._when(lambda: any(word in log.read_text() for log in self.folder.path.glob("training-*.log")), action)
-
-    def when_uploaded(self, name: str, action: Any) -> None:
-        """Do something, from outside, once a checkpoint is uploaded and told."""
-        self._when(lambda: any(event["data"]["name"] == name for event in self.bus.of("Checkpoint Saved")), action)
-
-    def _when(self, claim: Callable[[], bool], action: Any) -> None:
-        def wait() -> None:
-            limit = time.monotonic() + 10
-            while time.monotonic() < limit:
-                if claim():
-                    action()
-                    return
-                time.sleep(0.02)
-
-        threading.Thread(target=wait, daemon=True).start()
-
-    def warn(self, seconds: float) -> None:
-        """Let EC2 announce the machine's end."""
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-        self.metadata.items["spot/instance-action"] = json.dumps({"action": "terminate", "time": at})
-
-    def ask(self, request: Request) -> None:
-        """Leave a request as the agent's commands do."""
-        leave(self.folder.requests, request)
-
-    @property
-    def log(self) -> str:
-        return "\n".join(self.stream.lines)
 
 
 def test_success_leaves_checkpoint_output_log_markers_and_one_report(tmp_path: Path) -> None:
@@ -384,6 +281,29 @@ def test_kill_with_the_kernels_report_is_want_of_memory(tmp_path: Path) -> None:
     ended = attempt.run()
 
     assert (ended.why, ended.signal) == ("out_of_memory", 9)
+
+
+def test_want_of_memory_is_told_with_its_figures(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    attempt.memory_kills = iter([4, 5])
+    attempt.memory = Memory((Kill(2.0, 4242, "python3", 31_500_000),), peak_kib=32_000_000, limit_kib=32_400_000)
+
+    ended = attempt.run()
+
+    assert "killed python3 (process 4242), which held 30.0 GiB" in ended.message
+    assert "the peak was 30.5 GiB; there are 30.9 GiB" in ended.message
+
+
+def test_worker_that_the_kernel_killed_is_told_though_the_training_ended_by_itself(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "raise SystemExit(1)")
+    attempt.memory_kills = iter([4, 5])
+    attempt.memory = Memory((Kill(2.0, 4242, "pt_data_worker", None),), limit_kib=512 * 1024)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("exited", 1)
+    assert "killed pt_data_worker (process 4242)" in ended.message
+    assert "512 MiB" in ended.message
 
 
 def test_report_that_does_not_get_through_is_sent_again(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ Examples:
     default=None,
     help="Fail the run when its training ends without a checkpoint.  [default: warn]",
 )
+@click.option(
+    "--on-notice",
+    type=click.Choice(["save", "stop"]),
+    help="When EC2 takes the machine back: save and train on, or stop at once.  [default: save]",
+)
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(
     "--env",
@@ -146,6 +151,7 @@ def _spec(
     capacity_timeout: timedelta | None,
     retries: int | None,
     verify_checkpoints: bool | None,
+    on_notice: str | None,
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
     env_files: tuple[Path, ...],
@@ -158,7 +164,7 @@ def _spec(
 
     from runctl.client.project import is_empty_project, script_in_project
     from runctl.client.spec import RunSpec
-    from runctl.model.run import PurchaseOption
+    from runctl.model.run import OnNotice, PurchaseOption
 
     settings = configuration.settings
     run = settings.run
@@ -190,6 +196,7 @@ def _spec(
             retries=run.retries if retries is None else retries,
             keep_checkpoints=run.keep_checkpoints,
             verify_checkpoints=run.verify_checkpoints if verify_checkpoints is None else verify_checkpoints,
+            on_notice=run.on_notice if on_notice is None else OnNotice(on_notice),
             project_dir=root,
             project=settings.project.name,
             name=name,
