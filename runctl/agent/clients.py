@@ -5,9 +5,13 @@ botocore's errors do not leave this module: what may work later is an OSError.
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
+import botocore.auth
+import botocore.credentials
 import botocore.session
+import botocore.utils
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -44,6 +48,19 @@ class AwsRefused(OSError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+def sign_by(now: Callable[[], datetime]) -> None:
+    """Let botocore sign, and judge whether credentials have expired, by a clock of ours: it knows the machine's only,
+    and AWS refuses what is signed with a time that is wrong by minutes. For the whole process; its version is pinned.
+    """
+
+    def current(remove_tzinfo: bool = True) -> datetime:
+        return now().replace(tzinfo=None) if remove_tzinfo else now()
+
+    for module in (botocore.auth, botocore.utils):
+        setattr(module, "get_current_datetime", current)  # noqa: B010 - a name that its stubs do not know
+    setattr(botocore.credentials, "_local_now", now)  # noqa: B010 - the same
 
 
 @contextmanager

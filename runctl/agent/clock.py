@@ -1,7 +1,8 @@
 """Time as the agent sees it: passed in, so that tests need not wait."""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -27,6 +28,18 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some moment; never jumps."""
         return time.monotonic()
+
+
+class CorrectedClock(SystemClock):
+    """The machine's clocks, with the time of day set right by somebody who knows it."""
+
+    def __init__(self, error_s: Callable[[], float]) -> None:
+        """`error_s`: how much the machine's time of day is ahead."""
+        self._error_s = error_s
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+        return super().now() - timedelta(seconds=self._error_s())
 
 
 def iso(moment: datetime) -> str:

@@ -2,13 +2,19 @@
 
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
+from email.utils import parsedate_to_datetime
 
 DEFAULT_ENDPOINT = "http://169.254.169.254"
 TOKEN_TTL_S = 21_600
 TIMEOUT_S = 2.0
 """Link-local answers come in milliseconds; the notice is polled every two seconds."""
+
+LEAST_ERROR_S = 30.0
+"""Less is not worth correcting: AWS refuses signatures that are older than five minutes (IAM User Guide, "Signature
+Version 4"), and a date in HTTP has whole seconds."""
 
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
@@ -21,6 +27,8 @@ class Imds:
         chosen = endpoint or os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or DEFAULT_ENDPOINT
         self._endpoint = chosen.rstrip("/")
         self._token = ""
+        self._date = ""
+        self._date_at = 0.0
         # Metadata is link-local and never behind a proxy.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -42,6 +50,13 @@ class Imds:
                     raise
         return None
 
+    def clock_error_s(self) -> float:
+        """Say how much the machine's time of day is ahead of the service's, which tells it with every answer; 0 when
+        that is little, or when nothing was asked yet."""
+        told = parsedate_to_datetime(self._date).timestamp() if self._date else self._date_at
+        error_s = self._date_at - told
+        return error_s if abs(error_s) >= LEAST_ERROR_S else 0.0
+
     def require(self, path: str) -> str:
         """Read an item that every machine of ours has. Raises OSError when it is missing."""
         found = self.get(path)
@@ -57,6 +72,7 @@ class Imds:
     def _read(self, request: urllib.request.Request) -> str:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                self._date, self._date_at = answer.headers.get("Date", ""), time.time()
                 return answer.read().decode()
         except http.client.HTTPException as error:  # an answer that breaks off is no OSError
             raise OSError(f"{type(error).__name__}: {error}") from error

@@ -65,6 +65,11 @@ class AttemptFolder:
         """Held by the supervisor: there is never more than one."""
         return self.path / "supervisor.lock"
 
+    @property
+    def held_room(self) -> Path:
+        """Takes up some of the disk, for when it is full."""
+        return self.path / "held-room"
+
     def note(self, name: str) -> Path:
         """What a part of the supervisor must know again when it is started again."""
         return self.path / "notes" / f"{name}.json"

@@ -17,6 +17,10 @@ from runctl.agent.run_log import Say
 from runctl.agent.training_process import Training
 
 BEFORE_ANY_DEADLINE = float("inf")
+UNHURRIED_S = 3_600.0
+"""For saving what a training left that ended by itself: a large upload, or one that waits for a bucket to be reached.
+Longer than what a network may be gone for; after that the run ends with what there is, rather than cost for ever."""
+
 STOP_ON_NOTICE = "stop"
 """`runctl.model.run.OnNotice.STOP`."""
 
@@ -155,10 +159,15 @@ class Lookout:
         self._is_leaving_told = True
         self._remember()
 
-    def time_to_save_s(self) -> float:
-        """How long saving may take from now on."""
+    def note(self, order: Order) -> None:
+        """There is no training any more to be told; but what is saved of it may have to be hurried."""
+        if order.act in (Act.LEAVE, Act.KILL):
+            self._leave(order)
+
+    def time_to_save_s(self, ended_at: float) -> float:
+        """How long saving may take from now on, when the training ended at `ended_at`."""
         now = self._clock.monotonic()
-        left_s = self._job.save_limit_s
+        left_s = ended_at + max(UNHURRIED_S, self._job.save_limit_s) - now
         if self.leaving is not None:
             left_s = self.leaving.at + self._job.save_limit_s - now
         notice = self._notices.notice

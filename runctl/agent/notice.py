@@ -14,6 +14,10 @@ POLL_S = 1.0
 USUAL_NOTICE_S = 120.0
 """What is assumed when the controller tells of a warning that IMDS does not show (yet)."""
 
+LONGEST_NOTICE_S = 900.0
+LATE_S = 60.0
+"""Between these a notice's time is believed."""
+
 INSTANCE_ACTION = "spot/instance-action"
 REBALANCE = "events/recommendations/rebalance"
 
@@ -76,4 +80,6 @@ def seconds_left(action: str, now: datetime) -> float:
         at = datetime.fromisoformat(json.loads(action)["time"]).astimezone(UTC)
     except (ValueError, KeyError, TypeError):
         return USUAL_NOTICE_S
-    return max(0.0, (at - now).total_seconds())
+    left_s = (at - now).total_seconds()
+    # A clock that is wrong by hours, which nobody could correct, must not end a training at once, nor too late.
+    return max(0.0, left_s) if -LATE_S <= left_s <= LONGEST_NOTICE_S else USUAL_NOTICE_S

@@ -10,32 +10,23 @@ from pathlib import Path
 from signal import Signals
 
 from runctl.agent import out_of_memory
-from runctl.agent.checkpoint_folder import CheckpointFolder
-from runctl.agent.checkpoint_record import RecordFile
-from runctl.agent.checkpoint_uploader import CheckpointUploader
-from runctl.agent.clock import file_stamp, iso
+from runctl.agent.clock import iso
 from runctl.agent.course import FAULTS_FORGIVEN, Course, StartAgainError
-from runctl.agent.ending import Act, Order, Why, why_it_ended
-from runctl.agent.events import EventKind, EventSender, Identity
+from runctl.agent.disk import LOOK_S as DISK_LOOK_S
+from runctl.agent.ending import Act, Leaving, Order, Why, why_it_ended
+from runctl.agent.events import EventKind
 from runctl.agent.fence import LOOK_S as FENCE_LOOK_S
-from runctl.agent.fence import Fence, ReplacementWatch
-from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.leftovers import end_leftovers
-from runctl.agent.log_shipper import LogShipper
-from runctl.agent.lookout import Lookout
 from runctl.agent.note import Note
-from runctl.agent.notice import POLL_S, NoticeWatch
+from runctl.agent.notice import POLL_S
 from runctl.agent.output import save_output
+from runctl.agent.parts import Parts
 from runctl.agent.preparation import Prepared, prepare
-from runctl.agent.progress import Progress
 from runctl.agent.report import Ended, Reporter
-from runctl.agent.run_log import LineReader, open_log
 from runctl.agent.setup_error import SetupCancelledError, SetupError
-from runctl.agent.telling import Telling
 from runctl.agent.training_process import Exit, Training
-from runctl.agent.upload_times import UploadTimes
 from runctl.agent.worker import Worker
 from runctl.agent.world import World
 
@@ -70,53 +61,31 @@ class Supervisor:
     """
 
     def __init__(self, job: Job, folder: AttemptFolder, tools: Path, world: World) -> None:
-        clock = world.clock
         self._job = job
         self._folder = folder
         self._tools = tools
         self._world = world
-        self._log = open_log(folder.path, file_stamp(clock.now()))
-        say = self._log.say
-        self._course_note = Note(folder.note("course"), say)
+        self._parts = parts = Parts(job, folder, world)
+        self._log = parts.log
+        self._events = parts.events
+        self._store = parts.store
+        self._shipper = parts.shipper
+        self._heartbeat = parts.heartbeat
+        self._notices = parts.notices
+        self._lookout = parts.lookout
+        self._telling = parts.telling
+        self._uploader = parts.uploader
+        self._course_note = Note(folder.note("course"), self._log.say)
         course = Course.read(self._course_note)
         self._is_first = course is None
         self._course = course or Course(world.boot_id())
         self._course.keep(self._course_note)
-        identity = Identity(job.run_id, job.attempt, job.instance_id, job.secret)
-        self._events = EventSender(identity, world.bus, clock)
-        log_key = f"{job.prefix}logs/{self._log.path.name}"
-        self._shipper = LogShipper(self._log, folder.sent, world.stream, world.store, log_key, clock, world.wait)
-        self._heartbeat = Heartbeat(world.heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
-        self._notices = NoticeWatch(world.metadata, clock, say)
-        self._lookout = Lookout(
-            job,
-            folder.requests,
-            self._heartbeat,
-            self._notices,
-            world.is_going_down,
-            clock,
-            say,
-            Note(folder.note("lookout"), say),
-        )
-        progress = Progress(LineReader(folder.metrics), LineReader(self._log.path))
-        self._telling = Telling(self._events, progress.read, self._is_urgent, clock, say)
-        self._uploader = CheckpointUploader(
-            CheckpointFolder(folder.checkpoints),
-            RecordFile(folder.uploads),
-            world.store,
-            job,
-            self._telling.saved,
-            clock,
-            say,
-            UploadTimes(Note(folder.note("upload-times"), say)),
-        )
-        self._fence = Fence(job, world.store, self._events, clock, world.wait, say)
-        self._replacement = ReplacementWatch(job, world.store, self._notices, say)
         self._cancelled = threading.Event()
         self._workers: tuple[Worker, ...] = ()
         self._tell_soon: Callable[[], None] = lambda: None
         self._start_lock = threading.Lock()
         self._training: Training | None = None
+        self._left: Leaving | None = None
 
     def run(self) -> None:
         """Run the attempt; returns when the machine was told to power off, or is kept.
@@ -180,17 +149,20 @@ class Supervisor:
 
     @contextmanager
     def _working(self) -> Generator[None]:
+        parts = self._parts
         with (
-            Worker("heartbeat", self._keep_in_touch, HEARTBEAT_LOOK_S) as heartbeat,
-            Worker("log", self._shipper.step, LOG_INTERVAL_S) as log,
-            Worker("notice", self._notices.step, POLL_S) as notice,
-            Worker("replacement", self._replacement.step, FENCE_LOOK_S) as replacement,
+            Worker("heartbeat", self._keep_in_touch, HEARTBEAT_LOOK_S, self._log.say) as heartbeat,
+            Worker("log", self._shipper.step, LOG_INTERVAL_S, self._log.say) as log,
+            Worker("notice", self._notices.step, POLL_S, self._log.say) as notice,
+            Worker("disk", parts.room.step, DISK_LOOK_S, self._log.say) as disk,
+            Worker("replacement", parts.replacement.step, FENCE_LOOK_S, self._log.say) as replacement,
         ):
-            self._workers = (heartbeat, log, notice, replacement)
+            self._workers = (heartbeat, log, notice, disk, replacement)
             self._tell_soon = heartbeat.nudge
             yield
             for worker in self._workers:
                 worker.stop(WORKER_LIMIT_S)
+            parts.room.let_go()
 
     def _prepare(self) -> Prepared | Ended:
         outcome: Future[Prepared] = Future()
@@ -220,7 +192,7 @@ class Supervisor:
                     world.secrets,
                     self._log,
                     is_cancelled,
-                    lambda: self._fence.passed(is_cancelled),
+                    lambda: self._parts.fence.passed(is_cancelled),
                 )
             )
         except SetupCancelledError:
@@ -258,7 +230,7 @@ class Supervisor:
 
     def _watch(self, training: Training) -> Exit:
         """Watch over the training until it has ended and what it left is saved."""
-        with Worker("checkpoints", self._uploader.step, CHECKPOINT_LOOK_S) as uploads:
+        with Worker("checkpoints", self._uploader.step, CHECKPOINT_LOOK_S, self._log.say) as uploads:
             self._workers = (*self._workers, uploads)
             while (ended := training.poll()) is None:
                 self._lookout.obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
@@ -266,18 +238,32 @@ class Supervisor:
             training.kill()  # what it left behind
             self._show(ended)
             self._report_start()  # it may have been shorter than a look
-            is_idle = uploads.stop(self._lookout.time_to_save_s())
+            self._left = self._lookout.leaving  # what comes from now on is not why it ended
+            self._finish(uploads)
         if self._lookout.is_stopped_now:
             self._course.is_output_saved = True  # it is not wanted
             return ended
-        if not is_idle:
-            self._log.say("a checkpoint was still being uploaded when the time for it was over")
-        while is_idle and not self._uploader.finish() and self._lookout.time_to_save_s() > 0:
-            self._world.wait(FINISH_PAUSE_S)
         self._telling.flush()
         if self._notices.notice is None:  # else the report comes first
             self._save_output()
         return ended
+
+    def _finish(self, uploads: Worker) -> None:
+        """Upload what the training left; in a hurry only when there is one."""
+        ended_at = self._world.clock.monotonic()
+        while not uploads.stop(LOOK_S):
+            if self._is_time_over(ended_at):
+                self._telling.warn("A checkpoint was still being uploaded when the time for it was over.")
+                return
+        while not self._uploader.finish():
+            if self._is_time_over(ended_at):
+                self._telling.warn("A checkpoint could not be uploaded in the time that there was.")
+                return
+            self._world.wait(FINISH_PAUSE_S)
+
+    def _is_time_over(self, ended_at: float) -> bool:
+        self._lookout.note(self._look(hears_usr1=False))
+        return self._lookout.is_stopped_now or self._lookout.time_to_save_s(ended_at) <= 0
 
     def _show(self, ended: Exit) -> None:
         if self._course.is_end_shown:
@@ -298,6 +284,7 @@ class Supervisor:
     def _keep_in_touch(self) -> None:
         self._heartbeat.step()
         self._report_start()
+        self._parts.look_at_the_clock()
         self._telling.step()
 
     def _report_start(self) -> None:
@@ -311,15 +298,11 @@ class Supervisor:
             self._course.start_report = None
             self._course.keep(self._course_note)
 
-    def _is_urgent(self) -> bool:
-        """Whether the controller should hear of every checkpoint at once, for there may be no later."""
-        return self._lookout.is_warned or self._lookout.leaving is not None
-
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _save_output(self) -> None:
         self._course.is_output_saved = True
-        save_output(self._folder.output, self._job.prefix, self._world.store, self._log.say)
+        save_output(self._folder.output, self._job.prefix, self._store, self._log.say)
 
     def _judge(self, ended: Exit) -> Ended:
         kills_before, kills_after = self._course.memory_kills_before, self._world.memory_kills()
@@ -327,7 +310,7 @@ class Supervisor:
         has_memory_killed = kills_before is not None and kills_after is not None and kills_after > kills_before
         why = why_it_ended(
             ended,
-            leaving=self._lookout.leaving,
+            leaving=self._left,
             is_warned=self._lookout.is_warned,
             is_stopped=self._lookout.is_stopped,
             is_machine_ending=self._lookout.is_machine_ending,
@@ -361,9 +344,9 @@ class Supervisor:
         training = self._training
         if training is None:
             return Ended(Why.SETUP_FAILED, message=message, started=False)
+        self._lookout.note(Order(Act.LEAVE, Why.DEAD_MAN))
         training.send(Signals.SIGTERM)
-        limit = self._world.clock.monotonic() + self._lookout.time_to_save_s()
-        while training.poll() is None and self._world.clock.monotonic() < limit:
+        while training.poll() is None and self._lookout.time_to_save_s(self._world.clock.monotonic()) > 0:
             self._world.wait(LOOK_S)
         training.kill()
         self._uploader.finish()
@@ -378,7 +361,7 @@ class Supervisor:
             problem = f"The log is not complete: {self._shipper.failure[:PROBLEM_CHARACTERS]}"
             ended = replace(ended, message=f"{ended.message} {problem}".strip())
         key = f"{self._job.prefix}final.json"
-        reporter = Reporter(self._events, self._world.store, key, self._world.clock, self._log.say)
+        reporter = Reporter(self._events, self._store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
         self._course.is_machine_kept = (
             self._job.keep_machine and self._notices.notice is None and ended.why is not Why.DEAD_MAN

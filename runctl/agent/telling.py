@@ -18,6 +18,9 @@ BURST = 5
 
 RETRY_S = 30.0
 
+MOST_WARNINGS = 5
+"""That wait to be told: each comes once when its trouble lasts, and once when it is over. The controller reads five."""
+
 
 class Allowance:
     """How many events may be sent: one in every interval, and what was saved up to `burst` of them. Pure of clocks."""
@@ -63,6 +66,7 @@ class Telling:
         self._allowance = Allowance(TELL_INTERVAL_S, BURST, clock.monotonic())
         self._checkpoint: dict[str, Any] | None = None
         self._newest_at = ""
+        self._warnings: list[str] = []
         self._told = Figures()
         self._told_at = clock.monotonic()
         self._retry_at = clock.monotonic()
@@ -76,6 +80,12 @@ class Telling:
                 self._newest_at = checkpoint["saved_at"]
                 self._checkpoint = checkpoint
             self._tell(is_last=False)
+
+    def warn(self, text: str) -> None:
+        """Tell of a trouble, in the log at once and on the timeline as soon as anything gets there."""
+        self._say(text)
+        with self._lock:
+            self._warnings = [*self._warnings, text][-MOST_WARNINGS:]
 
     def step(self) -> None:
         """Tell what is due."""
@@ -92,16 +102,19 @@ class Telling:
         if now < self._retry_at and not is_last:
             return
         if self._checkpoint is not None:
-            if is_last or self._is_urgent() or self._allowance.has_one(now):
+            if is_last or self._warnings or self._is_urgent() or self._allowance.has_one(now):
                 self._send(EventKind.CHECKPOINT_SAVED, self._checkpoint)
-        elif is_last or (now - self._told_at >= TELL_INTERVAL_S and self._allowance.has_one(now)):
+        elif is_last or self._warnings or (now - self._told_at >= TELL_INTERVAL_S and self._allowance.has_one(now)):
             self._send(EventKind.PROGRESS, None)
 
     def _send(self, kind: EventKind, checkpoint: dict[str, Any] | None) -> None:
         now = self._clock.monotonic()
         figures = self._figures()
         is_news = figures != self._told
-        progress = figures.data(iso(self._clock.now())) if is_news else None
+        warnings = tuple(self._warnings)
+        progress = figures.data(iso(self._clock.now())) if is_news or warnings else None
+        if progress is not None and warnings:
+            progress["warnings"] = list(warnings)
         if checkpoint is not None:
             data = checkpoint if progress is None else {**checkpoint, "progress": progress}
         elif progress is not None:
@@ -116,6 +129,7 @@ class Telling:
             self._say(f"the controller could not be told of the progress: {error}")
             return
         self._allowance.spend(now)
+        self._warnings = self._warnings[len(warnings) :]
         self._told, self._told_at = figures, now
         if checkpoint is not None:
             self._checkpoint = None

@@ -12,8 +12,8 @@ from pathlib import Path
 from runctl.agent import out_of_memory
 from runctl.agent.allocator import give_back_what_is_freed
 from runctl.agent.announce import announce, read_identity
-from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
-from runctl.agent.clock import SystemClock
+from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats, sign_by
+from runctl.agent.clock import CorrectedClock, SystemClock
 from runctl.agent.course import StartAgainError
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
@@ -58,12 +58,14 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
     `CANNOT_START` when the job cannot be read, `START_AGAIN` when the agent failed, else 0 when the machine ends.
     """
     give_back_what_is_freed()
+    metadata = Imds()
+    clock = CorrectedClock(metadata.clock_error_s)
+    sign_by(clock.now)
     folder.create()
     lock = os.open(folder.supervisor_lock, os.O_CREAT | os.O_RDWR, 0o600)  # let go by the process's end alone
     fcntl.flock(lock, fcntl.LOCK_EX)
     mark(folder)
     record = MachineRecord.read(machine_record(machine_root))
-    metadata = Imds()
     try:
         job = _job(record, metadata, folder, run_id, attempt)
     except (OSError, JobError) as error:
@@ -77,7 +79,8 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
     signal.signal(signal.SIGTERM, go_down)
     aws = Aws(job.region)
     world = World(
-        clock=SystemClock(),
+        clock=clock,
+        clock_error_s=metadata.clock_error_s,
         wait=time.sleep,
         rest=going_down.wait,
         is_going_down=going_down.is_set,

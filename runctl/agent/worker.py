@@ -4,11 +4,20 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from runctl.agent.run_log import Say
+
 
 class Worker:
-    """Calls `step` every `interval_s` until it is stopped. What `step` raises is kept for the supervisor to raise."""
+    """Calls `step` every `interval_s` until it is stopped.
 
-    def __init__(self, name: str, step: Callable[[], object], interval_s: float) -> None:
+    An OSError of `step` is of the world, which may be better at the next step: it is told. What else it raises is our
+    own fault, and kept for the supervisor to raise.
+    """
+
+    def __init__(self, name: str, step: Callable[[], object], interval_s: float, say: Say) -> None:
+        self._name = name
+        self._say = say
+        self._said = ""
         self._step = step
         self._interval_s = interval_s
         self._stopping = False
@@ -46,10 +55,20 @@ class Worker:
         self._stopping = True
         self._wake.set()
 
+    def _try(self) -> None:
+        try:
+            self._step()
+        except OSError as error:
+            if str(error) != self._said:
+                self._say(f"{self._name}: {error}; trying on")
+            self._said = str(error)
+        else:
+            self._said = ""
+
     def _run(self) -> None:
         try:
             while True:
-                self._step()
+                self._try()
                 self._wake.wait(self._interval_s)
                 self._wake.clear()
                 if self._stopping:  # asked after clearing: `_ask_to_stop` notes it before it wakes

@@ -36,6 +36,8 @@ class World:
     power: Power
     trainings: Trainings
     boot_id: Callable[[], str]
+    clock_error_s: Callable[[], float]
+    """How much the machine's time of day is ahead of the right one; 0 when it is right. `clock` is corrected."""
     memory_kills: Callable[[], int | None]
     """The kernel's count of what it killed for want of memory."""
     memory: Callable[[float], Memory]

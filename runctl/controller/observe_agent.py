@@ -38,7 +38,7 @@ from runctl.model.agent_event import (
     is_authentic,
 )
 from runctl.model.attempt import Attempt, Fact, FactKind
-from runctl.model.base import UtcDatetime
+from runctl.model.base import UtcDatetime, iso
 from runctl.model.ids import RunId
 from runctl.model.names import Metric
 from runctl.model.run import CheckpointRef, Progress, Run
@@ -150,9 +150,12 @@ def _observe(seen: _Said, run: Run, attempt: Attempt, *, runs: RunStore, command
             _started(seen.data, seen.time, run, attempt, runs=runs, at=at)
         case ProgressReport():
             if counts(run, attempt):
-                runs.record_progress(run.run_id, Progress(**seen.data.model_dump()))
+                runs.record_progress(run.run_id, _figures(seen.data))
+            _warned(seen.data, seen.time, attempt, runs=runs)
         case CheckpointSaved():
             _saved(seen.data, run, attempt, runs=runs)
+            if seen.data.progress is not None:
+                _warned(seen.data.progress, seen.time, attempt, runs=runs)
         case TrainingEnded():
             kind = TimelineKind.TRAINING_ENDED if counts(run, attempt) else TimelineKind.LATE_EVIDENCE
             record_end(runs, attempt, seen.data, seen.time, kind=kind)
@@ -255,4 +258,14 @@ def _newer_figures(saved: CheckpointSaved, run: Run) -> Progress | None:
     """Events come in any order: figures that are older than those there are left out."""
     if saved.progress is None or (run.progress is not None and run.progress.at >= saved.progress.at):
         return None
-    return Progress(**saved.progress.model_dump())
+    return _figures(saved.progress)
+
+
+def _figures(report: ProgressReport) -> Progress:
+    return Progress(**report.model_dump(exclude={"warnings"}))
+
+
+def _warned(report: ProgressReport, time: datetime, attempt: Attempt, *, runs: RunStore) -> None:
+    """Show the troubles that a training goes on through, whoever's turn it is; an event that comes twice shows them
+    once."""
+    runs.add_events(warnings_of_attempt(attempt, time, report.warnings, f"progress-{iso(time)}"))

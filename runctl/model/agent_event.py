@@ -107,6 +107,8 @@ class ProgressReport(WireModel):
     total_steps: int | None = None
     loss: float | None = None
     throughput: float | None = None
+    warnings: tuple[str, ...] = ()
+    """Troubles that the training goes on through, e.g. a bucket that refuses; and their ends."""
 
 
 class CheckpointSaved(WireModel):

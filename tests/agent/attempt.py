@@ -60,6 +60,7 @@ class Attempt:
     def supervisor(self) -> Supervisor:
         world = World(
             clock=SystemClock(),
+            clock_error_s=lambda: 0.0,
             wait=time.sleep,
             rest=self.rests.append,
             is_going_down=self.going_down.is_set,

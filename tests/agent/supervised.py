@@ -182,6 +182,7 @@ def supervise(place: Place) -> int:
     signal.signal(signal.SIGTERM, lambda *_: going_down.set())
     world = World(
         clock=SystemClock(),
+        clock_error_s=lambda: 0.0,
         wait=time.sleep,
         rest=lambda _: None,
         is_going_down=going_down.is_set,

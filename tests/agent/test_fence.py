@@ -167,7 +167,7 @@ def test_a_fenced_attempt_prepares_waits_and_trains_from_the_checkpoint_of_the_h
     attempt = Attempt(tmp_path, text, must_fence=True)
     attempt.links.contents["u"] = b"seven"
     digest = sha256(b"seven").hexdigest()
-    point = POINT.model_copy(update={"files": (POINT.files[0].model_copy(update={"sha256": digest}),)})
+    point = POINT.model_copy(update={"files": (POINT.files[0].model_copy(update={"sha256": digest, "bytes": 5}),)})
 
     def open_when_it_waits() -> None:
         while not attempt.bus.of("Waiting For Hand-over"):
