@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import botocore.auth
-import botocore.credentials
 import botocore.session
 import botocore.utils
 from botocore.config import Config
@@ -50,9 +49,9 @@ class AwsRefused(OSError):
         self.code = code
 
 
-def sign_by(now: Callable[[], datetime]) -> None:
-    """Let botocore sign, and judge whether credentials have expired, by a clock of ours: it knows the machine's only,
-    and AWS refuses what is signed with a time that is wrong by minutes. For the whole process; its version is pinned.
+def _sign_by(now: Callable[[], datetime]) -> None:
+    """Let botocore sign by a clock of ours, and take credentials that are valid by it: it knows the machine's only, and
+    AWS refuses what is signed with a time that is wrong by minutes. For the whole process; its version is pinned.
     """
 
     def current(remove_tzinfo: bool = True) -> datetime:
@@ -60,7 +59,6 @@ def sign_by(now: Callable[[], datetime]) -> None:
 
     for module in (botocore.auth, botocore.utils):
         setattr(module, "get_current_datetime", current)  # noqa: B010 - a name that its stubs do not know
-    setattr(botocore.credentials, "_local_now", now)  # noqa: B010 - the same
 
 
 @contextmanager
@@ -78,8 +76,12 @@ def aws_errors() -> Generator[None]:
 class Aws:
     """One session; clients are made when first asked for, for each costs time."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, now: Callable[[], datetime] | None = None) -> None:
+        """`now`: the time of day where the machine's own may be wrong."""
         self._region = region
+        self._now = now
+        if now is not None:
+            _sign_by(now)
         self._session = botocore.session.Session()
         for variable, value in _METADATA.items():
             self._session.set_config_variable(variable, value)
@@ -90,6 +92,9 @@ class Aws:
         if service not in self._clients:
             config = _ASKED_ONCE if service == "logs" else _CONFIG
             self._clients[service] = self._session.create_client(service, region_name=self._region, config=config)
+            credentials = self._session.get_credentials()
+            if self._now is not None and hasattr(credentials, "_time_fetcher"):
+                setattr(credentials, "_time_fetcher", self._now)  # noqa: B010 - as in `_sign_by`
         return self._clients[service]
 
 

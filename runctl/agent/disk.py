@@ -24,11 +24,13 @@ LOOK_S = 1.0
 class HeldRoom:
     """The file, and a look at what is left beside it."""
 
-    def __init__(self, file: Path, warn: Warn, *, held_bytes: int = HELD_BYTES) -> None:
+    def __init__(
+        self, file: Path, warn: Warn, *, held_bytes: int = HELD_BYTES, free: Callable[[], int] | None = None
+    ) -> None:
         self._file = file
         self._warn = warn
         self._held_bytes = held_bytes
-        self._free: Callable[[], int] = lambda: shutil.disk_usage(file.parent).free
+        self._free = free or (lambda: shutil.disk_usage(file.parent).free)
 
     def step(self) -> None:
         """Take the room when there is plenty, let it go when there is none. Raises OSError when nobody can tell."""

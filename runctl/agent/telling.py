@@ -19,7 +19,10 @@ BURST = 5
 RETRY_S = 30.0
 
 MOST_WARNINGS = 5
-"""That wait to be told: each comes once when its trouble lasts, and once when it is over. The controller reads five."""
+"""That one event carries: the controller reads as many."""
+
+MOST_WAITING = 20
+"""Each trouble is told of once when it lasts and once when it is over; of more than these the newest count."""
 
 
 class Allowance:
@@ -85,7 +88,7 @@ class Telling:
         """Tell of a trouble, in the log at once and on the timeline as soon as anything gets there."""
         self._say(text)
         with self._lock:
-            self._warnings = [*self._warnings, text][-MOST_WARNINGS:]
+            self._warnings = [*self._warnings, text][-MOST_WAITING:]
 
     def step(self) -> None:
         """Tell what is due."""
@@ -111,7 +114,7 @@ class Telling:
         now = self._clock.monotonic()
         figures = self._figures()
         is_news = figures != self._told
-        warnings = tuple(self._warnings)
+        warnings = tuple(self._warnings[:MOST_WARNINGS])
         progress = figures.data(iso(self._clock.now())) if is_news or warnings else None
         if progress is not None and warnings:
             progress["warnings"] = list(warnings)

@@ -107,7 +107,7 @@ class WatchedStream:
 
     def last_ms(self) -> int | None:
         """The time of the newest event."""
-        return self._stream.last_ms()
+        return self._trouble.watch(self._stream.last_ms)
 
 
 class WatchedHeartbeats:

@@ -12,7 +12,7 @@ from pathlib import Path
 from runctl.agent import out_of_memory
 from runctl.agent.allocator import give_back_what_is_freed
 from runctl.agent.announce import announce, read_identity
-from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats, sign_by
+from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import CorrectedClock, SystemClock
 from runctl.agent.course import StartAgainError
 from runctl.agent.imds import Imds
@@ -60,7 +60,6 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
     give_back_what_is_freed()
     metadata = Imds()
     clock = CorrectedClock(metadata.clock_error_s)
-    sign_by(clock.now)
     folder.create()
     lock = os.open(folder.supervisor_lock, os.O_CREAT | os.O_RDWR, 0o600)  # let go by the process's end alone
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,7 +76,7 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         going_down.set()
 
     signal.signal(signal.SIGTERM, go_down)
-    aws = Aws(job.region)
+    aws = Aws(job.region, clock.now)
     world = World(
         clock=clock,
         clock_error_s=metadata.clock_error_s,

@@ -41,6 +41,9 @@ class MemoryStore:
         self.deleted: list[str] = []
         self.fetched: list[tuple[str, tuple[int, int] | None]] = []
         self.fails = False
+        self.fails_each: int | None = None
+        """Every so many calls one fails."""
+        self.calls = 0
         self.refused = ""
         """Keys in which this stands cannot be written."""
         self.before_read: Callable[[Path], None] = lambda path: None
@@ -85,7 +88,8 @@ class MemoryStore:
         return json.loads(self.objects[key])
 
     def _insist(self) -> None:
-        if self.fails:
+        self.calls += 1
+        if self.fails or (self.fails_each is not None and self.calls % self.fails_each == 0):
             raise OSError("the bucket cannot be reached")
 
 

@@ -19,6 +19,7 @@ from runctl.agent.run_log import RunLog
 from runctl.agent.start import StartFailedError, start
 from runctl.agent.training_process import Exit, KeptTraining, KeptTrainings, catches
 from runctl.agent.worker import Worker
+from tests.agent.fakes import Sayings
 from tests.agent.processes import LIMIT_S, is_running, until
 
 
@@ -145,11 +146,27 @@ def test_worker_hands_over_what_its_step_raised() -> None:
     def step() -> None:
         raise ValueError("a fault")
 
-    with Worker("test", step, 0.0) as worker:
+    with Worker("test", step, 0.0, Sayings()) as worker:
         assert worker.stop(LIMIT_S)
 
     with pytest.raises(ValueError, match="a fault"):
         worker.check()
+
+
+def test_worker_goes_on_through_what_the_world_refuses_and_says_it_once() -> None:
+    steps: list[int] = []
+    say = Sayings()
+
+    def step() -> None:
+        steps.append(1)
+        raise OSError("no space left on device")
+
+    with Worker("test", step, 0.0, say) as worker:
+        until(lambda: len(steps) > 3)
+        worker.stop(LIMIT_S)
+
+    worker.check()
+    assert say.lines == ["test: no space left on device; trying on"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

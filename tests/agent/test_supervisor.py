@@ -402,6 +402,32 @@ def test_reboot_while_the_machine_waited_for_its_end_ends_it_at_once(tmp_path: P
     assert attempt.rests[1:] == [0.0]
 
 
+def test_last_checkpoint_waits_for_a_bucket_that_cannot_be_reached_at_the_end(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT, save_limit_s=1)
+    attempt.store.refused = "checkpoints/"
+    attempt.when_said("could not be uploaded", lambda: threading.Timer(2.0, _let_in, [attempt]).start())
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("exited", 0)
+    assert f"{PREFIX}checkpoints/step-5.pt/manifest.json" in attempt.store.objects
+
+
+def _let_in(attempt: Attempt) -> None:
+    attempt.store.refused = ""
+
+
+def test_stop_ends_the_wait_for_a_bucket_and_changes_nothing_about_how_the_training_ended(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT + "raise SystemExit(3)", save_limit_s=1)
+    attempt.store.refused = "checkpoints/"
+    attempt.when_said("could not be uploaded", lambda: attempt.ask(Request.STOP))
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == ("exited", 3)
+    assert "could not be uploaded in the time that there was" in attempt.log
+
+
 def test_stop_that_was_told_before_the_agent_was_killed_is_not_told_again(tmp_path: Path) -> None:
     slow_to_leave = SAVES_AND_LEAVES.replace(
         "def leave(*_):\n", "def leave(*_):\n    print('leaving')\n    time.sleep(1.5)\n"

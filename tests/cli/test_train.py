@@ -100,6 +100,20 @@ def test_flags_weigh_more_than_the_configuration(runctl: CommandLine, project: P
     assert run.spec.environment == {"A": "file", "B": "flag", "C": "a=b"}
 
 
+@pytest.mark.parametrize(
+    ("configured", "typed", "chosen"),
+    [("", [], "save"), ('on_notice = "stop"', [], "stop"), ('on_notice = "stop"', ["--on-notice", "save"], "save")],
+)
+def test_what_a_training_is_told_on_a_notice_is_chosen(
+    runctl: CommandLine, project: Path, configured: str, typed: list[str], chosen: str
+) -> None:
+    (project / ".runctl.toml").write_text(f"[run]\n{configured}\n")
+
+    runctl("train", "train.py", *typed)
+
+    assert _run(runctl).spec.on_notice == chosen
+
+
 def test_configuration_holds_where_no_flag_says_otherwise(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text(
         '[run]\ninstance_type = "t3.micro"\npurchase = "spot"\nkeep_checkpoints = 7\n'
