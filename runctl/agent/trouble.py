@@ -85,9 +85,11 @@ class WatchedStore:
         """Read a small object."""
         return self._store.get(key)
 
-    def get_file(self, key: str, path: Path, cancelled: Callable[[], bool]) -> str:
-        """Write an object to a file."""
-        return self._store.get_file(key, path, cancelled)
+    def get_file(
+        self, key: str, path: Path, cancelled: Callable[[], bool], stretch: tuple[int, int] | None = None
+    ) -> str:
+        """Write an object, or a stretch of it, to a file."""
+        return self._store.get_file(key, path, cancelled, stretch)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects."""
