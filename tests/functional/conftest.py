@@ -69,6 +69,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         Variable.LAUNCH_TEMPLATE_ID: "lt-0123456789abcdef0",
         Variable.SUBNET_IDS: "subnet-0123456789abcdef0",
         Variable.MACHINE_ROLE_ID: ROLE_ID,
+        Variable.INSTANCE_PROFILES: "runctl-ssm-profile:AROAOWN",
         Variable.MACHINE_LOG_GROUP: "/runctl/machines",
         Variable.TOPIC_ARN: f"arn:aws:sns:{REGION}:{ACCOUNT}:runctl",
         Variable.STATE_MACHINE_ARN: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:runctl",
