@@ -252,6 +252,14 @@ class TimeLimit(AttemptEnded):
     reason = Reason.TIMEOUT
 
 
+class BudgetExceeded(AttemptEnded):
+    """A budget has no room for the run, or the run reached `max_cost`: then it saved and stopped."""
+
+    code = "budget"
+    exit_code = 5
+    reason = Reason.BUDGET
+
+
 class StopRequested(AttemptEnded):
     """Somebody or a limit asked the run to stop; the stop request on the run says who and why."""
 

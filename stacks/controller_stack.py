@@ -70,6 +70,7 @@ class ControllerStack(Stack):
                 stack=self,
                 names=names,
                 runs=storage.runs,
+                budgets=storage.budgets,
                 bucket_arn=storage.bucket.bucket_arn,
                 launch_template_id=machine.launch_template.ref,
                 security_group_id=network.security_group.attr_group_id,

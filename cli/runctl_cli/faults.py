@@ -42,14 +42,6 @@ class Unexpected(RunctlError):
         )
 
 
-class BudgetLimit(RunctlError):
-    """The run reached `max_cost`; it saved and stopped."""
-
-    code = "budget"
-    exit_code = 5
-    reason = Reason.BUDGET
-
-
 class RunCancelled(RunctlError):
     """Somebody ended the run."""
 
@@ -79,7 +71,7 @@ ERROR_OF_REASON: Final[Mapping[Reason, type[RunctlError]]] = MappingProxyType(
         Reason.PERMISSION: errors.PermissionDenied,
         Reason.INVALID_SPEC: errors.InvalidSpec,
         Reason.TIMEOUT: errors.TimeLimit,
-        Reason.BUDGET: BudgetLimit,
+        Reason.BUDGET: errors.BudgetExceeded,
         Reason.CANCELLED: RunCancelled,
         Reason.CONTROLLER: ControllerFault,
     }

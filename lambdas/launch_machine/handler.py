@@ -26,6 +26,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         runs=deployed.runs,
         machines=deployed.machines,
         prices=deployed.prices,
+        schedules=deployed.schedules,
         settings=deployed.settings,
         now=deployed.now,
     )

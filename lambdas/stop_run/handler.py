@@ -26,6 +26,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         runs=deployed.runs,
         tokens=deployed.tokens,
         machines=deployed.machines,
+        prices=deployed.prices,
         commands=deployed.commands,
         bucket=deployed.bucket,
         schedules=deployed.schedules,

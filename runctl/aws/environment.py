@@ -24,6 +24,11 @@ class FunctionEnvironment:
         return self._named(Variable.RUNS_TABLE)
 
     @property
+    def budgets_table(self) -> str:
+        """Name of the budgets table."""
+        return self._named(Variable.BUDGETS_TABLE)
+
+    @property
     def bucket(self) -> str:
         """Name of the bucket."""
         return self._named(Variable.BUCKET)

@@ -23,7 +23,7 @@ _UPSERT_TRIES: Final = 3
 
 
 class StopSchedules:
-    """One-time schedules that tell `stop_run` to terminate a run's machine.
+    """One-time schedules that tell `stop_run` to look at a run's limits, or to terminate its machine.
 
     A schedule that has fired removes itself. EventBridge Scheduler invokes within 60 s after the given time, and at
     least once (its User Guide, "Schedule types", "What is Amazon EventBridge Scheduler").
@@ -46,7 +46,27 @@ class StopSchedules:
 
     def terminate_at(self, run_id: RunId, at: datetime) -> None:
         """Set, or move, the time at which `stop_run` is told to terminate the run's machine."""
-        schedule = self._schedule(run_id, at)
+        command = StopCommand(run_id=run_id, action=StopAction.TERMINATE, requested_by=REQUESTED_BY)
+        self._set(
+            schedule_name(run_id), f"Ends the machine of run {run_id} when it has had its time to save.", command, at
+        )
+
+    def remove(self, run_id: RunId) -> None:
+        """Remove the run's schedule; one that is not there, or has fired, is fine."""
+        self._delete(schedule_name(run_id))
+
+    def look_at(self, run_id: RunId, at: datetime) -> None:
+        """Set, or move, the time at which `stop_run` is told to look at the run's limits."""
+        command = StopCommand(run_id=run_id, action=StopAction.LIMITS, requested_by=REQUESTED_BY)
+        description = f"Looks whether run {run_id} has reached a limit of money or time."
+        self._set(look_name(run_id), description, command, at)
+
+    def forget(self, run_id: RunId) -> None:
+        """Remove that schedule; one that is not there, or has fired, is fine."""
+        self._delete(look_name(run_id))
+
+    def _set(self, name: str, description: str, command: StopCommand, at: datetime) -> None:
+        schedule = self._schedule(name, description, command, at)
         # UpdateSchedule wants every field again, so that both calls take the same arguments.
         calls: tuple[tuple[Callable[..., object], str], ...] = (
             (self._client.create_schedule, _THERE),
@@ -61,23 +81,21 @@ class StopSchedules:
                         raise
                 else:
                     return
-        raise AwsError(f"The schedule of run {run_id} keeps being made and removed by others.")
+        raise AwsError(f"The schedule {name} keeps being made and removed by others.")
 
-    def remove(self, run_id: RunId) -> None:
-        """Remove the run's schedule; one that is not there, or has fired, is fine."""
+    def _delete(self, name: str) -> None:
         with aws_errors():
             try:
-                self._client.delete_schedule(Name=schedule_name(run_id), GroupName=self._group)
+                self._client.delete_schedule(Name=name, GroupName=self._group)
             except ClientError as error:
                 if code_of(error) != _GONE:
                     raise
 
-    def _schedule(self, run_id: RunId, at: datetime) -> dict[str, Any]:
-        command = StopCommand(run_id=run_id, action=StopAction.TERMINATE, requested_by=REQUESTED_BY)
+    def _schedule(self, name: str, description: str, command: StopCommand, at: datetime) -> dict[str, Any]:
         return {
-            "Name": schedule_name(run_id),
+            "Name": name,
             "GroupName": self._group,
-            "Description": f"Ends the machine of run {run_id} when it has had its time to save.",
+            "Description": description,
             "ScheduleExpression": f"at({_whole_second(at):%Y-%m-%dT%H:%M:%S})",
             "ScheduleExpressionTimezone": "UTC",
             "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -93,8 +111,13 @@ class StopSchedules:
         }
 
 
+def look_name(run_id: RunId) -> str:
+    """Name the schedule that looks at a run's limits; a run has one at most."""
+    return f"limits-{run_id}"
+
+
 def schedule_name(run_id: RunId) -> str:
-    """Name a run's schedule; a run has one at most."""
+    """Name the schedule that ends a run's machine; a run has one at most."""
     return f"terminate-{run_id}"
 
 

@@ -42,6 +42,7 @@ from runctl.model.run import RunSpec as StoredSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
+from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
 
 _FIRST_LOOK_S: Final = 0.25
@@ -179,9 +180,11 @@ class Client:
     def _begin(
         self, spec: StoredSpec, *, name: str, project: str, estimate: Estimate, resumed_from: ResumedFrom | None = None
     ) -> Run:
-        """Write the run and start its execution."""
+        """Write the run, with a limit to its cost, and start its execution."""
         now = self._now()
         run_id = new_run_id(now)
+        if spec.max_cost_usd is None:
+            spec = spec.model_copy(update={"max_cost_usd": default_max_cost(estimate.total_usd)})
         run = Run(
             run_id=run_id,
             name=name,

@@ -7,6 +7,7 @@ from datetime import datetime
 from runctl.controller.departures import is_invisible_yet, is_ours
 from runctl.controller.evidence import departure_of, end_attempt, look_again, settle, stored_ending
 from runctl.controller.loading import load_run
+from runctl.controller.money import plan_settlement
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
 from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_run
@@ -170,12 +171,14 @@ def _verdict(run: Run, ending: Ending | None, failure: StepFailure | None) -> Ve
 
 
 def _write_end(run_id: RunId, verdict: Verdict, ports: Concluding) -> Run:
-    """Write the terminal status. Raises RunEnded when somebody else has."""
+    """Write the terminal status and settle the run's money, in one write. Raises RunEnded when somebody else has."""
     run = load_run(ports.runs, run_id)
     if run.status.is_terminal:
         raise RunEnded(f"The run {run_id} has ended already: {run.status}.")
     at = ports.now()
-    message = explain_end(run_id, verdict.reason, verdict.text, run.checkpoint)
+    # Who was not admitted has been told how to go on.
+    refused = verdict.reason is Reason.BUDGET and run.attempt == 0
+    message = verdict.text if refused else explain_end(run_id, verdict.reason, verdict.text, run.checkpoint)
     ended = run.model_copy(
         update={
             "status": STATUS_OF_REASON[verdict.reason],
@@ -188,7 +191,8 @@ def _write_end(run_id: RunId, verdict: Verdict, ports: Concluding) -> Run:
     )
     text = f"The run ended as {ended.status}: {message}"
     event = event_of_run(run_id, TimelineKind.CONCLUDED, at, text, data={"reason": verdict.reason.value})
-    return ports.runs.save_run(ended, [event])
+    booking = plan_settlement(ended, ports.runs.attempts(run_id), ports.runs.budgets, at)
+    return ports.runs.save_run(ended, [event], booking=booking)
 
 
 def _notify(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
@@ -205,3 +209,5 @@ def _clean_up(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> Non
             ports.bucket.remove_job(attempt.instance_id, role_id=attempt.role_id)
     if run.stop_request is not None:
         ports.schedules.remove(run.run_id)
+    if run.limits_looked_at is not None:
+        ports.schedules.forget(run.run_id)

@@ -21,6 +21,7 @@ from runctl.model.run import Run
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from runctl.policy import hand_over, recovery, refusals, sentences
+from runctl.policy.budget_limits import has_money_for_overlap
 from runctl.policy.endings import HEARTBEAT_TIMEOUT, TIMEOUT, Ending, Evidence, classify
 from runctl.policy.resume import attempts_with_progress
 
@@ -65,7 +66,7 @@ def decide_next(
             online=_ask_ssm(state, attempt, commands),
         )
     )
-    situation = _situation(run, (*earlier, attempt), ending, machines=machines, bucket=bucket)
+    situation = _situation(run, (*earlier, attempt), ending, machines=machines, bucket=bucket, at=at)
     decision = recovery.decide(situation, at)
     if decision.action is Action.CONCLUDE:
         _let_them_save(run, situation.attempts, decision, at)
@@ -129,7 +130,7 @@ def _let_them_save(run: Run, attempts: Sequence[Attempt], decision: recovery.Rec
 
 
 def _situation(
-    run: Run, attempts: tuple[Attempt, ...], ending: Ending, *, machines: Machines, bucket: Bucket
+    run: Run, attempts: tuple[Attempt, ...], ending: Ending, *, machines: Machines, bucket: Bucket, at: datetime
 ) -> recovery.Situation:
     """Read what the decision rests on, and nothing that it does not ask for."""
     *earlier, attempt = attempts
@@ -144,6 +145,7 @@ def _situation(
         ending=ending,
         progressed=progressed,
         refusals=refused,
+        overlap_affordable=has_money_for_overlap(run, attempts, at),
         own_machine_going=ending.reason is Reason.QUOTA and _holds_quota(tuple(earlier), machines),
     )
 

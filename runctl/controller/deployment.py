@@ -52,9 +52,11 @@ class Deployment:
     @cached_property
     def runs(self) -> ports.RunStore:
         """The runs table."""
+        from runctl.store.budgets import BudgetsTable
         from runctl.store.runs import RunsTable
 
-        return RunsTable(self._environment.runs_table, self._dynamodb)
+        budgets = BudgetsTable(self._environment.budgets_table, self._dynamodb)
+        return RunsTable(self._environment.runs_table, self._dynamodb, budgets=budgets)
 
     @cached_property
     def machines(self) -> ports.Machines:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from runctl.controller.limits import look_in_time
 from runctl.controller.loading import load_attempt, load_open_run
-from runctl.controller.ports import Clock, Machines, Prices, RunStore
+from runctl.controller.ports import Clock, Machines, Prices, RunStore, Schedules
 from runctl.controller.settings import ControllerSettings
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import NotNeeded, RunctlError, RunEnded, StopRequested
@@ -25,6 +26,7 @@ def launch_machine(
     runs: RunStore,
     machines: Machines,
     prices: Prices,
+    schedules: Schedules,
     settings: ControllerSettings,
     now: Clock,
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def launch_machine(
         launched = _launched(run, attempt, runs=runs, machines=machines, settings=settings, now=now)
         attempt = _keep(run, attempt.number, launched, runs=runs, prices=prices, now=now)
     _tell(run, attempt, runs=runs, machines=machines, now=now)
+    look_in_time(run.run_id, runs=runs, schedules=schedules, at=now())
     return {"run_id": run.run_id, "attempt": attempt.number, "instance_id": attempt.instance_id}
 
 

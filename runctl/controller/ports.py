@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
+from runctl.model.budget import Booking, Budget, BudgetPeriod, Ledger, Reservation, Scope
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
@@ -20,11 +21,49 @@ from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 
 
+class BudgetStore(Protocol):
+    """The budgets table. Reads are strongly consistent; every write is conditional and changes all or nothing."""
+
+    def ledger(self, scope: Scope) -> Ledger | None:
+        """Read a scope's ledger; None when nothing was booked and no budget set."""
+        ...
+
+    def ledgers(self) -> tuple[Ledger, ...]:
+        """Read all ledgers."""
+        ...
+
+    def reservation(self, run_id: RunId) -> Reservation | None:
+        """Read what is held for a run; None before its admission and after all was paid."""
+        ...
+
+    def reservations(self) -> Iterator[Reservation]:
+        """Go through all reservations."""
+        ...
+
+    def write(self, booking: Booking) -> bool:
+        """Move money; False when the table is not as the booking expects."""
+        ...
+
+    def set_budget(self, read: Ledger, period: BudgetPeriod, budget: Budget | None, *, is_new: bool = False) -> bool:
+        """Set a budget, or remove it, on the ledger as it was read, or on a new one; False when somebody changed it
+        meanwhile."""
+        ...
+
+    def mark_told(self, scope: Scope, period: BudgetPeriod, start: datetime, told: tuple[int, ...]) -> bool:
+        """Write which thresholds people were told of in this period; False when they were, or it is over."""
+        ...
+
+
 class RunStore(Protocol):
     """The runs table. Reads are strongly consistent but for the two that go by an index; every write is conditional.
 
     `version` counts all writes to an item, the narrow ones below too, so that a whole-item save never undoes one.
     """
+
+    @property
+    def budgets(self) -> BudgetStore:
+        """The budgets, which are written together with runs."""
+        ...
 
     def run(self, run_id: RunId) -> Run | None:
         """Read a run; None only when there is no such item."""
@@ -62,8 +101,8 @@ class RunStore(Protocol):
         """Write a new run. Raises StaleWriteError when the id is taken."""
         ...
 
-    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
-        """Replace the run that was read as `run.version`, with its events, in one transaction.
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None) -> Run:
+        """Replace the run that was read as `run.version`, with its events and its money, in one transaction.
 
         Answers the run as written (version + 1). Raises StaleWriteError when somebody else wrote first or when the
         stored run has ended: terminal states never change.
@@ -74,7 +113,9 @@ class RunStore(Protocol):
         """Replace the attempt that was read as `attempt.version`. Raises StaleWriteError as `save_run`."""
         ...
 
-    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+    def begin_attempt(
+        self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None
+    ) -> Run:
         """Write a new attempt and the run that now points to it, in one transaction.
 
         Raises StaleWriteError when the attempt exists already, the run changed, or the run has ended.
@@ -279,6 +320,14 @@ class Schedules(Protocol):
 
     def remove(self, run_id: RunId) -> None:
         """Remove the run's schedule; one that is not there, or has fired, is fine."""
+        ...
+
+    def look_at(self, run_id: RunId, at: datetime) -> None:
+        """Set, or move, the time at which `stop_run` is told to look at the run's limits."""
+        ...
+
+    def forget(self, run_id: RunId) -> None:
+        """Remove that schedule; one that is not there, or has fired, is fine."""
         ...
 
 

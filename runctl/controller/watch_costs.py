@@ -1,7 +1,7 @@
 """Watch costs: settle machines that have ended, and tell what all open runs cost as metrics with alarms on them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -52,6 +52,12 @@ def watch_costs(*, runs: RunStore, machines: Machines, prices: Prices, metrics: 
         "settled": len(unsettled) - len(open_attempts),
         "usd_per_hour": str(round(usd_per_hour, 6)),
     }
+
+
+def in_force(attempts: Sequence[Attempt], prices: Prices, at: datetime) -> tuple[Attempt, ...]:
+    """The attempts, those that are not settled with the prices in force since their launch."""
+    moved = _moved((attempt for attempt in attempts if attempt.is_unsettled), prices, at)
+    return tuple(with_prices(each, moved, prices) if each.is_unsettled else each for each in attempts)
 
 
 def _moved(

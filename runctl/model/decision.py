@@ -18,7 +18,8 @@ class ExecutionInput(WireModel):
     ready_timeout_s: int
     heartbeat_timeout_s: int
     train_timeout_s: int
-    """`max_runtime`, and time to set up and to save: the second line behind the agent's own deadline."""
+    """The outer bound, the same for all runs: `max_runtime` may be extended while the state waits, and a state's limit
+    may not. The agent's own deadline ends the training, then the one-time schedule, then the cost watch."""
     instance_id: InstanceId | None = None
     """Left out unless the user gave a machine."""
 
@@ -26,12 +27,11 @@ class ExecutionInput(WireModel):
     def of(cls, run: Run) -> "ExecutionInput":
         """Make the input of a run's execution."""
         spec = run.spec
-        allowance_s = int(timing.SETUP_ALLOWANCE.total_seconds())
         return cls(
             run_id=run.run_id,
             ready_timeout_s=spec.ready_timeout_s,
             heartbeat_timeout_s=spec.heartbeat_timeout_s,
-            train_timeout_s=spec.max_runtime_s + allowance_s + spec.save_limit_s,
+            train_timeout_s=int(timing.TRAIN_LIMIT.total_seconds()),
             instance_id=run.machine,
         )
 

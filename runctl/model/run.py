@@ -18,6 +18,8 @@ for data and packages."""
 
 _LABEL_CHARACTERS = 60
 
+MAX_RUNTIME_LIMIT_S = int(timing.MAX_RUNTIME_LIMIT.total_seconds())
+
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -82,7 +84,9 @@ class RunRequest(Model):
     `secretsmanager:name-or-arn`. Only the places are kept."""
     setup: Annotated[str, Field(max_length=4_096)] = ""
     """A shell command that runs in the project before the training; empty: none."""
-    max_runtime_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = int(timing.MAX_RUNTIME.total_seconds())
+    max_runtime_s: Annotated[int, Field(ge=60, le=int(timing.MAX_RUNTIME_LIMIT.total_seconds()))] = int(
+        timing.MAX_RUNTIME.total_seconds()
+    )
     max_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
     capacity_timeout_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = int(timing.CAPACITY_TIMEOUT.total_seconds())
     ready_timeout_s: Annotated[int, Field(ge=5, le=3_600)] = int(timing.READY_TIMEOUT.total_seconds())
@@ -149,6 +153,13 @@ class StopRequest(Model):
     requested_at: UtcDatetime
     now: bool = False
     """End the machine at once instead of letting the training save."""
+
+
+class LimitKind(StrEnum):
+    """What a run may use up."""
+
+    MONEY = "money"
+    TIME = "time"
 
 
 class CapacityWait(Model):
@@ -225,6 +236,10 @@ class Run(Model):
     settled_on_demand_usd: Decimal = Decimal(0)
     recomputed_usd: Decimal = Decimal(0)
     """What was paid for work that was done again after interruptions, as far as it is settled."""
+    limits_told: tuple[LimitKind, ...] = ()
+    """Limits of which four fifths are used, and people know."""
+    limits_looked_at: UtcDatetime | None = None
+    """When the one-time schedule looks at the limits next; None while there is none."""
     stop_request: StopRequest | None = None
     capacity_wait: CapacityWait | None = None
     checkpoint: CheckpointRef | None = None

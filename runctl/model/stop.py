@@ -14,6 +14,8 @@ class StopAction(StrEnum):
     """Save and end."""
     TERMINATE = "terminate"
     """The time to save is over: end the machine. Sent by the one-time schedule."""
+    LIMITS = "limits"
+    """Look whether a limit of money or time is reached. Sent by a one-time schedule for the moment when it will be."""
 
 
 class StopCommand(WireModel):

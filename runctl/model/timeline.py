@@ -29,6 +29,8 @@ class TimelineKind(StrEnum):
     ATTEMPT_ENDED = "attempt_ended"
     RECOVERING = "recovering"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
+    LIMIT_NEAR = "limit_near"
+    EXTENDED = "extended"
     STOP_REQUESTED = "stop_requested"
     EXECUTION_STOPPED = "execution_stopped"
     MACHINE_TERMINATED = "machine_terminated"

@@ -39,8 +39,13 @@ SAVE_LIMIT: Final = timedelta(seconds=300)
 """How long a training that was asked to stop may save and upload before its machine is ended anyway."""
 
 SETUP_ALLOWANCE: Final = timedelta(hours=1)
-"""Added to `max_runtime` for the time limit of `Train`, which counts the set-up too. The agent's own deadline, which
-saves first, counts from the training's start and must come before that limit."""
+"""How much longer than `max_runtime` a machine may take that has not begun to train."""
+
+MAX_RUNTIME_LIMIT: Final = timedelta(days=30)
+"""The most that `max_runtime` may be, extensions included."""
+
+TRAIN_LIMIT: Final = timedelta(days=31)
+"""Time limit of the state `Train`: more than MAX_RUNTIME_LIMIT, SETUP_ALLOWANCE and the longest time to save (1 h)."""
 
 STOP_MARGIN: Final = timedelta(seconds=60)
 """Added to SAVE_LIMIT for the one-time schedule: EventBridge Scheduler is precise to 60 s (its User Guide)."""

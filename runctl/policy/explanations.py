@@ -7,6 +7,14 @@ from runctl.model.ids import RunId
 from runctl.model.run import CheckpointRef
 from runctl.model.status import Reason
 
+_WITHOUT_CHECKPOINT: Final = MappingProxyType(
+    {
+        Reason.TIMEOUT: "Start it again with a longer --max-runtime.",
+        Reason.BUDGET: "Start it again with a higher --max-cost.",
+    }
+)
+"""The same where nothing was saved that could be gone on from."""
+
 NEXT_STEP: Final = MappingProxyType(
     {
         Reason.COMPLETED: "",
@@ -22,8 +30,8 @@ NEXT_STEP: Final = MappingProxyType(
         Reason.QUOTA: "Ask for a higher quota in Service Quotas (EC2), or choose another family of types.",
         Reason.PERMISSION: "Let an administrator of the account look at the refused action.",
         Reason.INVALID_SPEC: "Correct what is named and start the run again.",
-        Reason.TIMEOUT: "Start it again with a longer --max-runtime.",
-        Reason.BUDGET: "Start it again with a higher cost limit.",
+        Reason.TIMEOUT: "Go on from there: runctl resume {run_id} --max-runtime LONGER.",
+        Reason.BUDGET: "Go on from there: runctl resume {run_id} --max-cost USD.",
         Reason.CANCELLED: "",
         Reason.CONTROLLER: "This is a fault of runctl: see runctl events {run_id} and report it.",
     }
@@ -37,5 +45,6 @@ def explain_end(run_id: RunId, reason: Reason, evidence: str, checkpoint: Checkp
     if reason is not Reason.COMPLETED and checkpoint is not None:
         step = f" of step {checkpoint.step}" if checkpoint.step is not None else ""
         saved = f"The checkpoint {checkpoint.name}{step} is kept."
-    parts = (evidence.strip(), saved, NEXT_STEP[reason].format(run_id=run_id))
+    following = NEXT_STEP[reason] if checkpoint is not None else _WITHOUT_CHECKPOINT.get(reason, NEXT_STEP[reason])
+    parts = (evidence.strip(), saved, following.format(run_id=run_id))
     return " ".join(part for part in parts if part)

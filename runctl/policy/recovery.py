@@ -11,6 +11,7 @@ from runctl.model.ids import AttemptNumber
 from runctl.model.run import CapacityWait, Run, StopRequest
 from runctl.model.status import Reason
 from runctl.policy import capacity, sentences
+from runctl.policy.budget_limits import has_money_for_another
 from runctl.policy.endings import Ending
 from runctl.policy.runtime import WORTHWHILE, runtime_left
 
@@ -142,6 +143,10 @@ def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
     last = situation.attempts[-1]
     if last.hands_over and not situation.overlap_affordable:
         return _wait_for_its_end(situation, last, now)
+    if not has_money_for_another(situation.run, situation.attempts, now):
+        return _conclude(
+            Reason.BUDGET, f"What is left of its money is not worth another machine. {situation.ending.text}"
+        )
     text = " ".join(part for part in (situation.ending.text, note, _resumes(situation)) if part)
     return RecoveryDecision(Action.LAUNCH, situation.ending.reason, text)
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from runctl.aws.errors import aws_errors
-from runctl.errors import NotFoundError, StaleWriteError
+from runctl.errors import ConfigurationError, NotFoundError, StaleWriteError
 from runctl.model import keys
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
+from runctl.model.budget import Booking
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.names import Index
 from runctl.model.price import Settlement, Spending
@@ -17,7 +18,8 @@ from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 from runctl.store import items
 from runctl.store.attributes import encode
-from runctl.store.transactions import Outcome, write, write_unless_refused
+from runctl.store.budgets import BudgetsTable
+from runctl.store.transactions import BOOKING_TRIES, Outcome, write, write_unless_refused
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -39,11 +41,24 @@ class RunsTable:
     """
 
     def __init__(
-        self, table_name: str, client: "DynamoDBClient", *, sleep: Callable[[float], None] = time.sleep
+        self,
+        table_name: str,
+        client: "DynamoDBClient",
+        *,
+        budgets: BudgetsTable | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._table_name = table_name
         self._client = client
+        self._budgets = budgets
         self._sleep = sleep
+
+    @property
+    def budgets(self) -> BudgetsTable:
+        """The budgets, which are written together with runs."""
+        if self._budgets is None:
+            raise ConfigurationError("This store of runs was made without a budgets table.")
+        return self._budgets
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -126,13 +141,13 @@ class RunsTable:
         """Write a new run. Raises StaleWriteError when the id is taken."""
         self._write_or_raise([self._put(items.run_item(run), _IS_NEW), *self._event_puts(events)], f"run {run.run_id}")
 
-    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
-        """Replace the run that was read as `run.version`; answers it as written.
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None) -> Run:
+        """Replace the run that was read as `run.version`, and move its money; answers it as written.
 
         Raises StaleWriteError when somebody else wrote first or when the stored run has ended.
         """
         put, saved = self._run_put(run)
-        self._write_or_raise([put, *self._event_puts(events)], f"run {run.run_id}")
+        self._write_or_raise([put, *self._event_puts(events)], f"run {run.run_id}", booking)
         return saved
 
     def save_attempt(self, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Attempt:
@@ -145,14 +160,17 @@ class RunsTable:
         self._write_or_raise([put, *self._event_puts(events)], f"attempt {attempt.number} of run {attempt.run_id}")
         return items.attempt_of(item)
 
-    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+    def begin_attempt(
+        self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None
+    ) -> Run:
         """Write a new attempt and the run that now points to it, in one transaction; answers the run as written.
 
         Raises StaleWriteError when the attempt exists already, the run changed, or the run has ended.
         """
         put, saved = self._run_put(run)
         new = self._put(items.attempt_item(attempt), _IS_NEW)
-        self._write_or_raise([put, new, *self._event_puts(events)], f"attempt {attempt.number} of run {run.run_id}")
+        what = f"attempt {attempt.number} of run {run.run_id}"
+        self._write_or_raise([put, new, *self._event_puts(events)], what, booking)
         return saved
 
     # -- narrow writes -------------------------------------------------------------------------------------------
@@ -334,8 +352,16 @@ class RunsTable:
             for page in pages:
                 yield from page["Items"]
 
-    def _write_or_raise(self, actions: "Sequence[TransactWriteItemTypeDef]", what: str) -> None:
-        if write(self._client, actions) is not Outcome.WRITTEN:
+    def _write_or_raise(
+        self, actions: "Sequence[TransactWriteItemTypeDef]", what: str, booking: Booking | None = None
+    ) -> None:
+        if booking is None:
+            written = write(self._client, actions) is Outcome.WRITTEN
+        else:
+            # A ledger has many writers: what another one adds to it at this moment does not make ours stale.
+            actions = [*actions, *self.budgets.actions(booking)]
+            written = write_unless_refused(self._client, actions, sleep=self._sleep, tries=BOOKING_TRIES)
+        if not written:
             raise StaleWriteError(f"Somebody else wrote {what} first, or the run has ended.")
 
     def _try_write(self, actions: "Sequence[TransactWriteItemTypeDef]") -> bool:

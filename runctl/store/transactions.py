@@ -24,6 +24,10 @@ CONFLICT_TRIES: Final = 7
 CONFLICT_WAIT_S: Final = 0.02
 """Doubled at each try, and jittered: 1.3 s in all, far less than a function's timeout. A conflict lasts for the
 milliseconds of the other transaction."""
+CONFLICT_WAIT_MAX_S: Final = 0.5
+
+BOOKING_TRIES: Final = 12
+"""For money: all admissions of an account change one item, so that many at once wait for each other. 3.5 s in all."""
 
 _CONDITION: Final = "ConditionalCheckFailed"
 _CONFLICT: Final = "TransactionConflict"
@@ -57,17 +61,18 @@ def write_unless_refused(
     actions: "Sequence[TransactWriteItemTypeDef]",
     *,
     sleep: Callable[[float], None] = time.sleep,
+    tries: int = CONFLICT_TRIES,
 ) -> bool:
     """Write like `write`, and go on trying through conflicts; says whether the conditions held.
 
     For writes that are right whatever somebody else writes at the same time, facts above all: such a one is never
     dropped. Raises Throttled when the conflict does not end.
     """
-    for tried in range(CONFLICT_TRIES):
+    for tried in range(tries):
         outcome = write(client, actions)
         if outcome is not Outcome.CONFLICT:
             return outcome is Outcome.WRITTEN
-        sleep(CONFLICT_WAIT_S * 2**tried * random.uniform(0.5, 1.5))
+        sleep(min(CONFLICT_WAIT_S * 2**tried, CONFLICT_WAIT_MAX_S) * random.uniform(0.5, 1.5))
     raise Throttled("TransactWriteItems: other transactions kept the item busy", aws_code=_CONFLICT)
 
 

@@ -25,6 +25,7 @@ class Need(StrEnum):
 
     READ_RUNS = auto()
     KEEP_RUNS = auto()
+    KEEP_BUDGETS = auto()
     ANSWER_TOKENS = auto()
     LAUNCH_MACHINES = auto()
     DESCRIBE_MACHINES = auto()
@@ -44,6 +45,7 @@ class Need(StrEnum):
 
 CONCLUDES: Final = (
     Need.KEEP_RUNS,
+    Need.KEEP_BUDGETS,
     Need.DESCRIBE_MACHINES,
     Need.TERMINATE_MACHINES,
     Need.READ_RESULTS,
@@ -57,13 +59,14 @@ _COMMANDS: Final = (Need.ASK_SSM, Need.SEND_COMMANDS)
 
 NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
     {
-        Function.ADMIT_RUN: (Need.KEEP_RUNS,),
+        Function.ADMIT_RUN: (Need.KEEP_RUNS, Need.KEEP_BUDGETS),
         Function.LAUNCH_MACHINE: (
             Need.KEEP_RUNS,
             Need.LAUNCH_MACHINES,
             Need.DESCRIBE_MACHINES,
             Need.TERMINATE_MACHINES,
             Need.KNOW_PRICES,
+            Need.SET_SCHEDULES,
         ),
         Function.AWAIT_READY: (Need.KEEP_RUNS, Need.ANSWER_TOKENS, Need.DESCRIBE_MACHINES, Need.ASK_SSM),
         Function.START_TRAINING: (
@@ -92,8 +95,23 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.PUT_METRICS,
         ),
         Function.OBSERVE_EXECUTION: (*CONCLUDES, *_COMMANDS, Need.SET_SCHEDULES),
-        Function.STOP_RUN: (*CONCLUDES, Need.WRITE_HANDOFF, Need.ANSWER_TOKENS, *_COMMANDS, Need.SET_SCHEDULES),
-        Function.WATCH_COSTS: (Need.KEEP_RUNS, Need.DESCRIBE_MACHINES, Need.KNOW_PRICES, Need.PUT_METRICS),
+        Function.STOP_RUN: (
+            *CONCLUDES,
+            Need.WRITE_HANDOFF,
+            Need.ANSWER_TOKENS,
+            *_COMMANDS,
+            Need.SET_SCHEDULES,
+            Need.KNOW_PRICES,
+        ),
+        Function.WATCH_COSTS: (
+            *CONCLUDES,
+            Need.WRITE_HANDOFF,
+            Need.ANSWER_TOKENS,
+            *_COMMANDS,
+            Need.SET_SCHEDULES,
+            Need.KNOW_PRICES,
+            Need.PUT_METRICS,
+        ),
         Function.REAP_MACHINES: (
             *CONCLUDES,
             *_COMMANDS,
@@ -113,6 +131,7 @@ class Resources:
     stack: Stack
     names: Names
     runs: dynamodb.Table
+    budgets: dynamodb.Table
     bucket_arn: str
     launch_template_id: str
     security_group_id: str
@@ -155,6 +174,12 @@ def _keep_runs(resources: Resources) -> list[iam.PolicyStatement]:
     """No delete: an item of a run is never removed. A transaction needs the rights of its parts."""
     writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
     return [*_read_runs(resources), allow(*writes, on=resources.runs.table_arn)]
+
+
+def _keep_budgets(resources: Resources) -> list[iam.PolicyStatement]:
+    """A reservation is deleted when all is paid; a ledger never is."""
+    actions = ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+    return [allow(*(f"dynamodb:{action}" for action in actions), on=resources.budgets.table_arn)]
 
 
 def _answer_tokens(resources: Resources) -> list[iam.PolicyStatement]:
@@ -298,6 +323,7 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
     {
         Need.READ_RUNS: _read_runs,
         Need.KEEP_RUNS: _keep_runs,
+        Need.KEEP_BUDGETS: _keep_budgets,
         Need.ANSWER_TOKENS: _answer_tokens,
         Need.LAUNCH_MACHINES: _launch_machines,
         Need.DESCRIBE_MACHINES: _describe_machines,

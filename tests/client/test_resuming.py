@@ -13,6 +13,7 @@ from runctl.model.decision import ExecutionInput
 from runctl.model.ids import InstanceId
 from runctl.model.run import PurchaseOption, ResumedFrom, Run
 from runctl.model.status import Reason, RunStatus
+from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.resume import manifest_key
 from tests.client.deployment import MemoryDeployment, a_run, an_attempt, with_code
 
@@ -52,7 +53,9 @@ def test_the_new_run_has_the_ended_ones_code_and_settings_and_its_newest_checkpo
 
     newest = deployment.results.saved[-1]
     assert run.run_id != earlier.run_id
-    assert (run.spec, run.name, run.project) == (earlier.spec, earlier.name, earlier.project)
+    assert run.spec == earlier.spec.model_copy(update={"max_cost_usd": run.spec.max_cost_usd})
+    assert run.spec.max_cost_usd == default_max_cost(run.estimated_usd)
+    assert (run.name, run.project) == (earlier.name, earlier.project)
     assert run.resumed_from == ResumedFrom(
         run_id=earlier.run_id, checkpoint=manifest_key(newest), name="step-200.npz", step=200
     )

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
+import boto3
 import pytest
 from moto import mock_aws
 
 from runctl.controller.ports import RunStore
-from tests.contract.runs_table import a_runs_table
+from runctl.store.budgets import BudgetsTable
+from tests.contract.budgets_table import TABLE as BUDGETS_TABLE
+from tests.contract.runs_table import REGION, a_runs_table, no_sleep
+from tests.contract.stores import Stores
 from tests.fakes.runs import InMemoryRunStore
 
 
@@ -25,6 +29,18 @@ def aws() -> Iterator[None]:
     """Play AWS with moto."""
     with mock_aws():
         yield
+
+
+@pytest.fixture(params=["DynamoDB", "in memory"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Make both tables, empty, of each implementation."""
+    if request.param == "in memory":
+        runs = InMemoryRunStore()
+        yield Stores(runs, runs.budgets)
+        return
+    with mock_aws():
+        table = a_runs_table()
+        yield Stores(table, BudgetsTable(BUDGETS_TABLE, boto3.client("dynamodb", region_name=REGION), sleep=no_sleep))
 
 
 @pytest.fixture(params=["DynamoDB", "in memory"])

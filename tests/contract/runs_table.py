@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from runctl.model.names import Index
+from runctl.store.budgets import BudgetsTable
 from runctl.store.runs import RunsTable
+from tests.contract.budgets_table import TABLE as BUDGETS_TABLE
+from tests.contract.budgets_table import make_budgets_table
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -53,4 +56,6 @@ def a_runs_table() -> RunsTable:
     """Make an empty table; call it under moto's mock."""
     client = boto3.client("dynamodb", region_name=REGION)
     make_table(client)
-    return RunsTable(TABLE, client, sleep=no_sleep)
+    make_budgets_table(client)
+    budgets = BudgetsTable(BUDGETS_TABLE, client, sleep=no_sleep)
+    return RunsTable(TABLE, client, budgets=budgets, sleep=no_sleep)

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from runctl.errors import NotFoundError, StaleWriteError
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.base import iso
+from runctl.model.budget import Booking
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
 from runctl.model.status import RunStatus
 from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
+from tests.fakes.budgets import InMemoryBudgets
 
 
 class InMemoryRunStore:
@@ -23,6 +25,7 @@ class InMemoryRunStore:
 
     def __init__(self, *, copies: bool = True) -> None:
         self._copies = copies
+        self._budgets = InMemoryBudgets()
         self._runs: dict[RunId, Run] = {}
         self._attempts: dict[RunId, dict[AttemptNumber, Attempt]] = {}
         self._events: dict[RunId, dict[tuple[str, str], TimelineEvent]] = {}
@@ -38,6 +41,10 @@ class InMemoryRunStore:
             self._claims[instance_id] = run_id
             self.writes += 1
         return self._claims[instance_id]
+
+    @property
+    def budgets(self) -> InMemoryBudgets:
+        return self._budgets
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -101,10 +108,12 @@ class InMemoryRunStore:
         self._write_run(run)
         self._write_events(events)
 
-    def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
+    def save_run(self, run: Run, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None) -> Run:
         self._announce("save_run")
-        saved = self._next_version(run)
-        self._write_run(saved)
+        with self._budgets.lock:
+            saved = self._next_version(run)
+            self._move_money(booking)
+            self._write_run(saved)
         self._write_events(events)
         return saved.model_copy(deep=self._copies)
 
@@ -118,13 +127,17 @@ class InMemoryRunStore:
         self._write_events(events)
         return saved.model_copy(deep=self._copies)
 
-    def begin_attempt(self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = ()) -> Run:
+    def begin_attempt(
+        self, run: Run, attempt: Attempt, events: Sequence[TimelineEvent] = (), *, booking: Booking | None = None
+    ) -> Run:
         self._announce("begin_attempt")
-        saved = self._next_version(run)
-        if attempt.number in self._attempts.get(attempt.run_id, {}):
-            raise StaleWriteError(f"Attempt {attempt.number} of run {attempt.run_id} is there already.")
-        self._write_run(saved)
-        self._write_attempt(attempt)
+        with self._budgets.lock:
+            saved = self._next_version(run)
+            if attempt.number in self._attempts.get(attempt.run_id, {}):
+                raise StaleWriteError(f"Attempt {attempt.number} of run {attempt.run_id} is there already.")
+            self._move_money(booking)
+            self._write_run(saved)
+            self._write_attempt(attempt)
         self._write_events(events)
         return saved.model_copy(deep=self._copies)
 
@@ -228,6 +241,13 @@ class InMemoryRunStore:
     def _announce(self, method: str) -> None:
         if self.before is not None:
             self.before(method)
+
+    def _move_money(self, booking: Booking | None) -> None:
+        if booking is None:
+            return
+        if not self._budgets.write(booking):
+            raise StaleWriteError(f"Somebody else moved the money of run {booking.run_id} first.")
+        self.writes += 1 + len(booking.changes)
 
     def _require(self, run_id: RunId, number: AttemptNumber) -> Attempt:
         attempt = self._attempts.get(run_id, {}).get(number)

@@ -149,6 +149,13 @@ class FakeSchedules:
     """EventBridge Scheduler's one-time schedules."""
 
     times: dict[RunId, datetime] = field(default_factory=dict[RunId, datetime])
+    looks: dict[RunId, datetime] = field(default_factory=dict[RunId, datetime])
+
+    def look_at(self, run_id: RunId, at: datetime) -> None:
+        self.looks[run_id] = at
+
+    def forget(self, run_id: RunId) -> None:
+        self.looks.pop(run_id, None)
 
     def terminate_at(self, run_id: RunId, at: datetime) -> None:
         self.times[run_id] = at

@@ -6,6 +6,7 @@ from typing import Any
 from runctl.controller.admit_run import admit_run
 from runctl.controller.await_ready import await_ready
 from runctl.controller.conclude_run import conclude_run
+from runctl.controller.conclusion import Concluding
 from runctl.controller.decide_next import decide_next
 from runctl.controller.launch_machine import launch_machine
 from runctl.controller.observe_agent import observe_agent
@@ -17,6 +18,7 @@ from runctl.controller.settings import ControllerSettings
 from runctl.controller.start_training import start_training
 from runctl.controller.stop_run import stop_run
 from runctl.controller.watch_costs import watch_costs
+from runctl.controller.watch_limits import watch_limits
 from runctl.model.agent_event import AgentEventKind, EndedWhy
 from runctl.model.attempt import Attempt
 from runctl.model.decision import StepState
@@ -116,7 +118,13 @@ class World:
 
     def launch_machine(self, state: StepState) -> dict[str, Any]:
         return launch_machine(
-            state, runs=self.runs, machines=self.machines, prices=self.prices, settings=SETTINGS, now=self.clock
+            state,
+            runs=self.runs,
+            machines=self.machines,
+            prices=self.prices,
+            schedules=self.schedules,
+            settings=SETTINGS,
+            now=self.clock,
         )
 
     def await_ready(self, state: StepState, token: TaskToken) -> dict[str, Any]:
@@ -174,11 +182,16 @@ class World:
 
     def stop_run(self, run_id: RunId = RUN_ID, **fields: Any) -> dict[str, Any]:
         command = StopCommand.model_validate({"run_id": run_id, "requested_by": "ada", **fields})
-        return stop_run(command, tokens=self.tokens, commands=self.commands, **self._concluding)
+        return stop_run(command, tokens=self.tokens, commands=self.commands, prices=self.prices, **self._concluding)
 
     def watch_costs(self) -> dict[str, Any]:
         return watch_costs(
             runs=self.runs, machines=self.machines, prices=self.prices, metrics=self.metrics, now=self.clock
+        )
+
+    def watch_limits(self) -> dict[str, Any]:
+        return watch_limits(
+            ports=Concluding(**self._concluding), prices=self.prices, tokens=self.tokens, commands=self.commands
         )
 
     def reap_machines(self, *, dry_run: bool = False) -> dict[str, Any]:

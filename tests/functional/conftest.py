@@ -12,7 +12,10 @@ import pytest
 from moto import mock_aws
 
 from runctl.model.names import Function, Variable
+from runctl.store.budgets import BudgetsTable
 from runctl.store.runs import RunsTable
+from tests.contract.budgets_table import TABLE as BUDGETS_TABLE
+from tests.contract.budgets_table import make_budgets_table
 from tests.contract.runs_table import TABLE, make_table
 from tests.fakes.services import ROLE_ID
 from tests.functional.calls import Calls
@@ -63,7 +66,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     variables = {
         Variable.STACK_NAME: "runctl",
         Variable.RUNS_TABLE: TABLE,
-        Variable.BUDGETS_TABLE: "budgets",
+        Variable.BUDGETS_TABLE: BUDGETS_TABLE,
         Variable.BUCKET: BUCKET,
         Variable.BUS_NAME: "runctl",
         Variable.LAUNCH_TEMPLATE_ID: "lt-0123456789abcdef0",
@@ -82,7 +85,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable, value in variables.items():
         monkeypatch.setenv(variable.value, value)
     with mock_aws():
-        make_table(boto3.client("dynamodb", region_name=REGION))
+        client = boto3.client("dynamodb", region_name=REGION)
+        make_table(client)
+        make_budgets_table(client)
         yield
 
 
@@ -125,7 +130,8 @@ def calls(deployed: None, monkeypatch: pytest.MonkeyPatch) -> Calls:
 @pytest.fixture
 def table(deployed: None) -> RunsTable:
     """The runs table, for the test to write and read."""
-    return RunsTable(TABLE, boto3.client("dynamodb", region_name=REGION))
+    client = boto3.client("dynamodb", region_name=REGION)
+    return RunsTable(TABLE, client, budgets=BudgetsTable(BUDGETS_TABLE, client))
 
 
 @pytest.fixture

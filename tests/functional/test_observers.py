@@ -147,7 +147,7 @@ def test_an_execution_stopped_from_outside_lets_the_run_save(invoke: Invoke, tab
     assert len(calls.of("SendCommand")) == 1
 
 
-@pytest.mark.usefixtures("schedule_group")
+@pytest.mark.usefixtures("schedule_group", "topic", "bucket")
 def test_a_stop_command_is_answered_with_how_the_run_stands(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     training(table)
     calls.answer("SendCommand", {"Command": {"CommandId": "command-2"}})
@@ -170,6 +170,7 @@ def test_an_event_that_makes_no_sense_is_an_error_that_quotes_nothing(invoke: In
     assert "AQDEsecret" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("schedule_group", "topic", "bucket")
 def test_costs_are_put_as_metrics(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     training(table)
 

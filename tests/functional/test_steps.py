@@ -63,7 +63,7 @@ def test_admit_run_lets_its_error_out_under_its_class_name(invoke: Invoke, table
         invoke(Function.ADMIT_RUN, step())
 
 
-@pytest.mark.usefixtures("network")
+@pytest.mark.usefixtures("network", "schedule_group")
 def test_launch_machine_starts_a_tagged_machine_of_the_run(invoke: Invoke, table: RunsTable, calls: Calls) -> None:
     admitted(table, instance_id=None, instance_type=None, availability_zone=None, purchase_option=None)
 

@@ -42,6 +42,7 @@ EXAMPLES = {
     "<DeploymentBucket>": "arn:aws:s3:::runctl-deployment",
     "<AgentArchive>": "arn:aws:s3:::assets/agent.gz",
     "<StorageRuns.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/runs",
+    "<StorageBudgets.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/budgets",
     "<Bus.Arn>": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/runctl",
     "<NotificationsTopic>": f"arn:aws:sns:{REGION}:{ACCOUNT}:runctl",
     "<MachineLogs.Arn>": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:machines:log-stream:any",
