@@ -217,6 +217,20 @@ def test_figures_are_kept_and_older_ones_are_not() -> None:
     assert (progress.step, progress.loss) == (20, 0.5)
 
 
+def test_troubles_that_a_training_goes_on_through_stand_on_the_timeline_once() -> None:
+    world = World()
+    to_training(world)
+    at = world.clock().isoformat()
+    alone = world.says(AgentEventKind.PROGRESS, {"at": at, "warnings": ["the machine's disk is full"]})
+    world.clock.move(1)
+    with_checkpoint = world.saves(100, progress={"at": at, "warnings": ["The bucket is written again."]})
+
+    for event in (alone, alone, with_checkpoint, with_checkpoint):
+        world.observe_agent(event)
+
+    assert world.timeline().count(TimelineKind.WARNING) == 2
+
+
 def test_a_checkpoint_is_kept_once_and_told_once() -> None:
     world = World()
     to_training(world)
