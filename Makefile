@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel bench burst chaos chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch bench bench-agent burst chaos chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,8 +37,14 @@ wheel: assembly ## Build the wheel into dist (no package index is asked)
 test-wheel: wheel ## Install the wheel from the package index in a clean environment, and train with it
 	$(BIN)/python -m tests.wheel.from_index dist/*.whl
 
+test-torch: $(READY) ## Install PyTorch from the package index (gigabytes on Linux), interrupt a training, compare the weights
+	$(BIN)/python -m tests.torch
+
 bench: assembly ## Measure the local target: first line of a training, memory, what a longer training costs
 	$(BIN)/python -m benchmarks
+
+bench-agent: assembly ## Measure what the agent takes of a machine: memory, share of a core, start (five minutes)
+	$(BIN)/python -m benchmarks.agent
 
 burst: assembly ## Submit 200 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst
@@ -70,10 +76,10 @@ format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 
 lock: $(READY) ## Compile requirements/*.in again (add UPGRADE=--upgrade to move versions)
-	cd requirements && for name in dev lambda agent bootstrap; do \
+	cd requirements && for name in dev lambda agent bootstrap torch; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-annotate --no-header $(UPGRADE) \
-	    $$( [ $$name = dev ] || echo -c dev.txt ) $$name.in -o $$name.txt; done
+	    $$( [ $$name = dev ] || [ $$name = torch ] || echo -c dev.txt ) $$name.in -o $$name.txt; done
 
 clean: ## Remove what make built (not .runctl, which holds the state of the local target)
 	rm -rf .venv cdk.out runctl/_assembly build dist

@@ -53,6 +53,7 @@ class Job:
     bus_name: str
     log_group: str
     log_stream: str
+    metrics_stream: str
     prefix: str
     code: CodeRef
     script: str
@@ -110,6 +111,7 @@ def read_job(text: str | bytes) -> Job:
             bus_name=document["bus_name"],
             log_group=document["log_group"],
             log_stream=document["log_stream"],
+            metrics_stream=document["metrics_stream"],
             prefix=document["prefix"],
             code=CodeRef(document["code"]["key"], document["code"]["sha256"]),
             script=document.get("script", ""),

@@ -122,7 +122,9 @@ class LogShipper:
         try:
             if self._is_doubtful:
                 self._settle()
-            while lines := self._read(final=final):
+            # What is printed meanwhile waits for the next step, or a batch would be sent for every few lines.
+            until = self._log.path.stat().st_size
+            while (final or self._sent.offset < until) and (lines := self._read(final=final)):
                 while lines:
                     size = batch_size(lines)
                     self._send(lines[:size])

@@ -14,8 +14,8 @@ from runctl.agent.log_shipper import LogShipper
 from runctl.agent.lookout import Lookout
 from runctl.agent.note import Note
 from runctl.agent.notice import NoticeWatch
-from runctl.agent.progress import Progress
-from runctl.agent.run_log import LineReader, open_log
+from runctl.agent.observing import observe
+from runctl.agent.run_log import open_log
 from runctl.agent.telling import Telling
 from runctl.agent.trouble import Trouble, WatchedHeartbeats, WatchedStore, WatchedStream
 from runctl.agent.upload_times import UploadTimes
@@ -30,8 +30,8 @@ class Parts:
         self.log = open_log(folder.path, file_stamp(clock.now()))
         say = self.log.say
         self.events = EventSender(Identity(job.run_id, job.attempt, job.instance_id, job.secret), world.bus, clock)
-        progress = Progress(LineReader(folder.metrics), LineReader(self.log.path))
-        self.telling = Telling(self.events, progress.read, self._is_urgent, clock, say)
+        self.observing = observe(job, folder, self.log, world)
+        self.telling = Telling(self.events, self.observing.progress.read, self._is_urgent, clock, say)
         warn = self.telling.warn
         self.store = WatchedStore(
             world.store, Trouble("The bucket cannot be written", "The bucket is written again", warn, clock)

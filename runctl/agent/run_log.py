@@ -1,5 +1,6 @@
 """The training's log on the machine, and what is read from its end."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -77,9 +78,11 @@ def open_log(folder: Path, stamp: str) -> RunLog:
 class LineReader:
     """Reads the new lines of a file that grows, in bounded pieces."""
 
-    def __init__(self, path: Path, *, piece_bytes: int = 1024 * 1024) -> None:
+    def __init__(self, path: Path, *, piece_bytes: int = 1024 * 1024, newest_bytes: int | None = None) -> None:
+        """With `newest_bytes` what is older than so much of the end is passed over."""
         self._path = path
         self._piece_bytes = piece_bytes
+        self._newest_bytes = newest_bytes
         self._offset = 0
         self._rest = b""
 
@@ -90,6 +93,9 @@ class LineReader:
         """
         try:
             with self._path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                if self._newest_bytes is not None and size - self._offset > self._newest_bytes:
+                    self._offset, self._rest = size - self._newest_bytes, b""
                 file.seek(self._offset)
                 piece = file.read(self._piece_bytes)
         except FileNotFoundError:

@@ -19,6 +19,7 @@ from runctl.agent.fence import LOOK_S as FENCE_LOOK_S
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.leftovers import end_leftovers
+from runctl.agent.metrics import INTERVAL_S as METRICS_INTERVAL_S
 from runctl.agent.note import Note
 from runctl.agent.notice import POLL_S
 from runctl.agent.output import save_output
@@ -129,6 +130,7 @@ class Supervisor:
         if training is not None:
             self._log.say("the agent was started again; the training went on meanwhile")
             self._training = training
+            self._parts.observing.boards.training_began(training.begun_at)
             self._lookout.take_hold(training, self._course.max_runtime_s)
             self._tell_soon()
             return training
@@ -156,8 +158,9 @@ class Supervisor:
             Worker("notice", self._notices.step, POLL_S, self._log.say) as notice,
             Worker("disk", parts.room.step, DISK_LOOK_S, self._log.say) as disk,
             Worker("replacement", parts.replacement.step, FENCE_LOOK_S, self._log.say) as replacement,
+            Worker("metrics", parts.observing.metrics.step, METRICS_INTERVAL_S, self._log.say) as metrics,
         ):
-            self._workers = (heartbeat, log, notice, disk, replacement)
+            self._workers = (heartbeat, log, notice, disk, replacement, metrics)
             self._tell_soon = heartbeat.nudge
             yield
             for worker in self._workers:
@@ -224,6 +227,7 @@ class Supervisor:
             self._log.say(message)
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         self._training = training
+        self._parts.observing.boards.training_began(training.begun_at)
         self._lookout.training_began(training.begun_at, prepared.max_runtime_s)
         self._tell_soon()
         return training
@@ -302,6 +306,7 @@ class Supervisor:
 
     def _save_output(self) -> None:
         self._course.is_output_saved = True
+        self._parts.observing.metrics.finish()
         save_output(self._folder.output, self._job.prefix, self._store, self._log.say)
 
     def _judge(self, ended: Exit) -> Ended:

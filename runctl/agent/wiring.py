@@ -20,6 +20,7 @@ from runctl.agent.job import Job, JobError, read_job
 from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder, MachineRecord, machine_record
 from runctl.agent.leftovers import mark
+from runctl.agent.nvml import Gpus
 from runctl.agent.object_store import S3ObjectStore
 from runctl.agent.power import MachinePower
 from runctl.agent.resume import HttpLinks
@@ -90,6 +91,8 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
             aws.client("stepfunctions"), lambda: _newest_token(record, job.instance_id, run_id, attempt)
         ),
         stream=LogStream(aws.client("logs"), job.log_group, job.log_stream),
+        metrics_stream=LogStream(aws.client("logs"), job.log_group, job.metrics_stream),
+        gpus=Gpus(),
         links=HttpLinks(),
         secrets=SecretReader({service: aws.client(service) for service in _secret_services(job)}),
         power=MachinePower(),

@@ -7,6 +7,7 @@ from runctl.agent.clock import Clock
 from runctl.agent.events import Bus
 from runctl.agent.heartbeat import Heartbeats
 from runctl.agent.log_shipper import Stream
+from runctl.agent.metrics import Look
 from runctl.agent.notice import Metadata
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.out_of_memory import Memory
@@ -31,6 +32,8 @@ class World:
     bus: Bus
     heartbeats: Heartbeats
     stream: Stream
+    metrics_stream: Stream
+    gpus: Look
     links: Links
     secrets: Secrets
     power: Power

@@ -12,6 +12,7 @@ from runctl.aws.errors import aws_errors
 from runctl.aws.manifests import Manifests
 from runctl.model import keys
 from runctl.model.checkpoint import CheckpointFile, Manifest
+from runctl.model.history import MetricsHistory
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.output import OutputListing
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _LISTING: Final = re.compile(r"([0-9]{4,})/[^/:]+:(i-[0-9a-f]+)/output\.json")
+_HISTORY: Final = re.compile(r"([0-9]{4,})/[^/:]+:(i-[0-9a-f]+)/metrics\.json")
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,14 @@ class Output:
     attempt: AttemptNumber
     instance_id: InstanceId
     files: tuple[CheckpointFile, ...]
+
+
+@dataclass(frozen=True)
+class LeftHistory:
+    """The history of an attempt's figures, and the machine that wrote it."""
+
+    instance_id: InstanceId
+    history: MetricsHistory
 
 
 class Results:
@@ -57,6 +67,24 @@ class Results:
             if files is not None:
                 found.append(Output(AttemptNumber(int(matched[1])), InstanceId(matched[2]), files))
         return tuple(sorted(found, key=lambda output: output.attempt, reverse=True))
+
+    def histories(self, run_id: RunId) -> tuple[LeftHistory, ...]:
+        """Read the histories of the attempts' figures, the first attempt's first; unreadable ones are left out."""
+        prefix = keys.attempts_prefix(run_id)
+        found: list[LeftHistory] = []
+        for key in self._manifests.keys_of_run(run_id):
+            matched = _HISTORY.fullmatch(key.removeprefix(prefix))
+            body = None if matched is None else self._manifests.document(key)
+            if matched is None or body is None:
+                continue
+            try:
+                history = MetricsHistory.model_validate_json(body)
+            except ValidationError:
+                _log.warning("history of the metrics is not readable: %s", key)
+                continue
+            if (history.run_id, history.attempt) == (run_id, int(matched[1])):
+                found.append(LeftHistory(InstanceId(matched[2]), history))
+        return tuple(sorted(found, key=lambda left: left.history.attempt))
 
     def read(self, key: str) -> Iterator[bytes]:
         """Read an object in chunks of a mebibyte, so that its size does not matter."""

@@ -20,6 +20,7 @@ from runctl.client.following import LogEntry, follow_log
 from runctl.client.handle import RunHandle
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
+from runctl.client.metrics import run_metrics
 from runctl.client.place import Place
 from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
 from runctl.client.project import ProjectFiles, find_project_root
@@ -35,6 +36,7 @@ from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
+from runctl.model.history import MetricsHistory
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
@@ -383,6 +385,10 @@ class Client:
     def logs(self, run_id: RunId, *, attempt: AttemptNumber | None = None, follow: bool = False) -> Iterator[LogEntry]:
         """What the training printed: one attempt's, or all attempts'; `follow` goes on until the run has ended."""
         return follow_log(self._deployment, run_id, attempt=attempt, follow=follow, sleep=self._sleep)
+
+    def metrics(self, run_id: RunId) -> tuple[MetricsHistory, ...]:
+        """The figures of each attempt over time: what the training said, and how busy its machine was."""
+        return run_metrics(self._deployment, run_id, self.attempts(run_id))
 
     # -- ending --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from runctl.aws.results import Output
+from runctl.aws.results import LeftHistory, Output
 from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket
 from runctl.client.place import Place
@@ -109,6 +109,10 @@ class Results(Protocol):
 
     def outputs(self, run_id: RunId) -> tuple[Output, ...]:
         """Read the listings of the attempts' outputs."""
+        ...
+
+    def histories(self, run_id: RunId) -> tuple[LeftHistory, ...]:
+        """Read the histories of the attempts' figures."""
         ...
 
     def read(self, key: str) -> Iterator[bytes]:

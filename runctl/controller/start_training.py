@@ -74,6 +74,7 @@ def start_training(
             bus_name=settings.bus_name,
             log_group=settings.machine_log_group,
             log_stream=keys.log_stream(run.run_id, attempt.number),
+            metrics_stream=keys.metrics_stream(run.run_id, attempt.number),
             prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id),
             code=run.spec.code,
             script=run.spec.script,

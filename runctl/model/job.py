@@ -42,6 +42,8 @@ class AgentJob(WireModel):
     log_group: str
     log_stream: str
     """`<run>/<attempt, four digits>`: one stream an attempt, never overwritten."""
+    metrics_stream: str
+    """`<run>/<attempt, four digits>/metrics`, in the same group."""
     prefix: str
     """`runs/<run>/attempts/<0001>/<role-id>:<instance-id>/`: the only keys that this machine may write."""
     code: CodeRef

@@ -86,7 +86,8 @@ def attempts_prefix(run_id: RunId) -> str:
 
 def attempt_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_id: InstanceId) -> str:
     """Prefix that one machine may write: below it `checkpoints/<name>/manifest.json`, `checkpoints/<name>/files/…`,
-    `logs/training-<utc>.log`, `output/…` with its listing `output.json`, and the final marker `final.json` (the signed
+    `logs/training-<utc>.log`, `output/…` with its listing `output.json`, the history of the metrics
+    `metrics.json` (runctl.model.history), and the final marker `final.json` (the signed
     `Training Ended` detail)."""
     return f"{attempts_prefix(run_id)}{number:04d}/{userid(role_id, instance_id)}/"
 
@@ -94,3 +95,8 @@ def attempt_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_
 def log_stream(run_id: RunId, number: AttemptNumber) -> str:
     """CloudWatch Logs stream of an attempt."""
     return f"{run_id}/{number:04d}"
+
+
+def metrics_stream(run_id: RunId, number: AttemptNumber) -> str:
+    """CloudWatch Logs stream of an attempt's figures, one JSON object an event (runctl.model.history)."""
+    return f"{log_stream(run_id, number)}/metrics"

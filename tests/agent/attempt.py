@@ -45,6 +45,7 @@ class Attempt:
         self.bus = FakeBus()
         self.heartbeats = FakeHeartbeats()
         self.stream = FakeStream()
+        self.metrics_stream = FakeStream()
         self.metadata = FakeMetadata()
         self.power = FakePower()
         self.links = FakeLinks({})
@@ -56,6 +57,10 @@ class Attempt:
         self.count_memory_kills: Callable[[], int | None] = lambda: next(self.memory_kills)
         self.look_at_memory: Callable[[float], Memory] = lambda _: self.memory
         self.boot_id = boot_id()
+
+    def look(self) -> dict[str, float]:
+        """A machine with one GPU."""
+        return {"gpu0_percent": 97.0}
 
     def supervisor(self) -> Supervisor:
         world = World(
@@ -69,6 +74,8 @@ class Attempt:
             bus=self.bus,
             heartbeats=self.heartbeats,
             stream=self.stream,
+            metrics_stream=self.metrics_stream,
+            gpus=self,
             links=self.links,
             secrets=self.secrets,
             power=self.power,

@@ -6,6 +6,7 @@ from typing import Any
 
 from runctl.agent.ending import Act, Order
 from runctl.agent.layout import AttemptFolder
+from runctl.agent.nvml import Gpus
 from runctl.agent.out_of_memory import Memory
 from runctl.agent.parts import Parts
 from runctl.agent.training_process import KeptTrainings
@@ -50,6 +51,8 @@ class Beside:
             bus=self.bus,
             heartbeats=self.heartbeats,
             stream=self.stream,
+            metrics_stream=FakeStream(),
+            gpus=Gpus(),
             links=FakeLinks({}),
             secrets=FakeSecrets({}),
             power=FakePower(),

@@ -63,6 +63,7 @@ def agent_job(code: Project | None = None, **fields: Any) -> AgentJob:
         "bus_name": "runctl",
         "log_group": "/runctl/machines",
         "log_stream": f"{RUN_ID}/0002",
+        "metrics_stream": f"{RUN_ID}/0002/metrics",
         "prefix": PREFIX,
         "code": (code or project({})).code,
         "script": "train.py",

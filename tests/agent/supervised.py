@@ -23,6 +23,7 @@ from runctl.agent.job import read_job
 from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.leftovers import mark
+from runctl.agent.nvml import Gpus
 from runctl.agent.object_store import Stored, save_chunks
 from runctl.agent.out_of_memory import Memory
 from runctl.agent.start import START_AGAIN
@@ -30,7 +31,7 @@ from runctl.agent.supervisor import Supervisor
 from runctl.agent.training_process import KeptTrainings
 from runctl.agent.world import World
 from tests.agent.factories import agent_job, project
-from tests.agent.fakes import FakeHeartbeats, FakeLinks, FakeMetadata, FakeSecrets
+from tests.agent.fakes import FakeHeartbeats, FakeLinks, FakeMetadata, FakeSecrets, FakeStream
 
 PAUSE_S = 0.05
 
@@ -191,6 +192,8 @@ def supervise(place: Place) -> int:
         bus=place.bus,
         heartbeats=FakeHeartbeats(),
         stream=place.stream,
+        metrics_stream=FakeStream(),
+        gpus=Gpus(),
         links=FakeLinks({}),
         secrets=FakeSecrets({}),
         power=place.power,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runctl.agent import announce, ending, job, layout, report, supervisor, unit
+from runctl.agent.board_files import BoardFiles
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
@@ -166,9 +167,8 @@ def test_manifest_and_its_event_parse(tmp_path: Path) -> None:
 def test_progress_parses(tmp_path: Path) -> None:
     (tmp_path / "metrics").write_text('{"step": 3, "total_steps": 10, "loss": 0.5, "throughput": 12}\n')
 
-    data = (
-        Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log")).read().data("2026-01-31T09:30:00.000Z")
-    )
+    files = (LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log"))
+    data = Progress(*files, BoardFiles((), FakeClock(), Sayings())).read().data("2026-01-31T09:30:00.000Z")
 
     parsed = ProgressReport.model_validate(data)
     assert (parsed.step, parsed.total_steps, parsed.loss, parsed.throughput) == (3, 10, 0.5, 12.0)

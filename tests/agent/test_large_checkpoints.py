@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runctl.agent.object_store import MEMORY_BYTES, PART_BYTES
-from tests.agent.s3_sink import Sink, s3_sink
+from tests.agent.aws_sink import Sink, aws_sink
 
 MIB = 1024 * 1024
 SURPLUS_MIB = 40
@@ -20,7 +20,7 @@ SURPLUS_MIB = 40
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with s3_sink() as serving:
+    with aws_sink() as serving:
         yield serving
 
 

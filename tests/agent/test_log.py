@@ -219,6 +219,23 @@ def test_nothing_is_lost_or_repeated_however_often_the_agent_dies(pieces: list[b
         assert shipped.stream.lines == expected
 
 
+def test_lines_that_are_printed_while_a_batch_is_sent_wait_for_the_next_step(shipped: Shipped) -> None:
+    put = shipped.stream.put
+
+    def put_slowly(events: list[tuple[int, str]]) -> int:
+        shipped.write(b"more\n")
+        return put(events)
+
+    shipped.stream.put = put_slowly  # type: ignore[method-assign]
+    shipped.write(b"one\n")
+
+    shipped.shipper.step()
+    first = len(shipped.stream.batches)
+    shipped.shipper.step()
+
+    assert (first, len(shipped.stream.batches)) == (1, 2)
+
+
 def test_full_disk_does_not_stop_the_log(shipped: Shipped, tmp_path: Path) -> None:
     shipped.sent = tmp_path / "no such folder" / "log_sent.json"
     shipped.start_again()

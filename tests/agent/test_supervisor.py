@@ -1,6 +1,7 @@
 """Whole attempts: real trainings of a fraction of a second, and fakes for AWS."""
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from runctl.agent.request_files import Request
 from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S
 from runctl.agent.training_process import KeptTrainings
 from runctl.model.agent_event import AgentEvent, TrainingStarted, is_authentic
+from runctl.model.history import MetricsHistory
 from runctl.model.job import LinkedFile, ResumePoint
 from runctl.model.output import OutputListing
 from tests.agent.attempt import Attempt
@@ -82,6 +84,20 @@ def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> N
     progress = saved["data"]["progress"]
     assert (progress["step"], progress["total_steps"], progress["loss"]) == (5, 5, 0.125)
     assert attempt.bus.of("Progress") == []
+
+
+def test_metrics_go_to_their_own_stream_and_their_history_to_the_bucket(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, CHECKPOINT)
+
+    attempt.run()
+
+    kinds = [json.loads(line)["kind"] for line in attempt.metrics_stream.lines]
+    assert {"training", "machine"} == set(kinds)
+    history = MetricsHistory.model_validate(attempt.store.document(f"{PREFIX}metrics.json"))
+    assert history.training["loss"].last == 0.125
+    assert history.machine["gpu0_percent"].last == 97.0
+    written = attempt.store.written
+    assert written.index(f"{PREFIX}metrics.json") < written.index(f"{PREFIX}final.json")
 
 
 def test_failure_is_reported_with_its_exit_code_and_last_lines(tmp_path: Path) -> None:

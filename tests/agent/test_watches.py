@@ -9,8 +9,6 @@ from runctl.agent.events import Identity
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.notice import NoticeWatch, seconds_left
-from runctl.agent.progress import Figures, Progress, figures_of_log, figures_of_metrics
-from runctl.agent.run_log import LineReader
 from tests.agent.factories import INSTANCE_ID, RUN_ID
 from tests.agent.fakes import START, FakeBus, FakeClock, FakeHeartbeats, FakeMetadata, Sayings
 
@@ -169,49 +167,6 @@ def test_notice_without_a_readable_time_is_the_usual_one(action: str) -> None:
 
 def test_time_that_has_passed_leaves_nothing() -> None:
     assert seconds_left('{"time": "2026-01-31T09:00:00Z"}', START) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("line", "figures"),
-    [
-        ("step 10/100 loss=0.25", Figures(10, 100, 0.25)),
-        ("Epoch 3, global_step: 7, train_loss: 1e-3, 120.5 samples/s", Figures(7, None, 0.001, 120.5)),
-        ("Step 5 of 9", Figures(5, 9)),
-        ("no figures, but a footstep 3", Figures()),
-        ("loss nan", Figures()),
-    ],
-)
-def test_figures_are_read_from_the_log(line: str, figures: Figures) -> None:
-    assert figures_of_log(line) == figures
-
-
-@pytest.mark.parametrize("line", ["", "text", "[1]", "3"])
-def test_lines_of_the_metrics_file_that_are_no_objects_are_passed_over(line: str) -> None:
-    assert figures_of_metrics(line) is None
-
-
-def test_figures_that_are_no_numbers_are_left_out() -> None:
-    assert figures_of_metrics('{"step": "x", "loss": NaN, "throughput": true}') == Figures()
-
-
-def test_metrics_file_wins_over_the_log(tmp_path: Path) -> None:
-    (tmp_path / "log").write_text("step 1 loss 9\n")
-    (tmp_path / "metrics").write_text('{"step": 5, "loss": 0.5}\n')
-
-    figures = Progress(LineReader(tmp_path / "metrics"), LineReader(tmp_path / "log")).read()
-
-    assert (figures.step, figures.loss) == (5, 0.5)
-
-
-def test_figures_that_a_line_does_not_name_stay_as_they_were(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("step 1/8 loss 0.5\n")
-    progress = Progress(LineReader(tmp_path / "metrics"), LineReader(log))
-    progress.read()
-    with log.open("a") as file:
-        file.write("step 2\n")
-
-    assert progress.read() == Figures(step=2, total_steps=8, loss=0.5)
 
 
 def test_machine_is_announced_until_its_command_arrives(tmp_path: Path) -> None:

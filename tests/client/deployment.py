@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runctl.aws.code_objects import StoredObject
-from runctl.aws.results import Output
+from runctl.aws.results import LeftHistory, Output
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
 from runctl.client.place import Place
@@ -257,6 +257,10 @@ class MemoryResults:
     saved: list[Manifest] = field(default_factory=list[Manifest])
     left: dict[str, list[Output]] = field(default_factory=dict[str, list[Output]])
     reads: list[str] = field(default_factory=list[str])
+    measured: list[LeftHistory] = field(default_factory=list[LeftHistory])
+
+    def histories(self, run_id: RunId) -> tuple[LeftHistory, ...]:
+        return tuple(left for left in self.measured if left.history.run_id == run_id)
 
     def manifests(self, run_id: RunId) -> tuple[Manifest, ...]:
         return tuple(manifest for manifest in self.saved if manifest.run_id == run_id)

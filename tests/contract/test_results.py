@@ -71,6 +71,40 @@ def test_a_file_called_like_a_listing_inside_an_output_is_none(s3: Any) -> None:
     assert Results(s3, BUCKET).outputs(RUN_ID) == ()
 
 
+def _leave_history(s3: Any, number: AttemptNumber, *, says: int = 0, folder: str = "", body: str = "") -> None:
+    prefix = keys.attempt_prefix(RUN_ID, number, "AROAEXAMPLEID", INSTANCE)
+    series = {"count": 1, "last": 0.5, "min": 0.5, "max": 0.5, "points": [[0.0, 7, 0.5]]}
+    history = {
+        "version": 1,
+        "run_id": RUN_ID,
+        "attempt": says or number,
+        "began_at": "2026-01-31T09:30:00.000Z",
+        "seconds": 10.0,
+        "training": {"loss": series},
+        "machine": {},
+    }
+    s3.put_object(Bucket=BUCKET, Key=f"{prefix}{folder}metrics.json", Body=(body or json.dumps(history)).encode())
+
+
+def test_histories_of_the_figures_are_read_first_attempt_first(s3: Any) -> None:
+    _leave_history(s3, SECOND)
+    _leave_history(s3, FIRST)
+
+    found = Results(s3, BUCKET).histories(RUN_ID)
+
+    assert [(left.instance_id, left.history.attempt) for left in found] == [(INSTANCE, FIRST), (INSTANCE, SECOND)]
+    (point,) = found[0].history.training["loss"].points
+    assert (point.seconds, point.step, point.value) == (0.0, 7, 0.5)
+
+
+def test_history_that_is_another_attempts_or_lies_elsewhere_or_is_none_is_left_out(s3: Any) -> None:
+    _leave_history(s3, FIRST, says=2)
+    _leave_history(s3, SECOND, folder="output/")
+    _leave_history(s3, AttemptNumber(3), body="no json")
+
+    assert Results(s3, BUCKET).histories(RUN_ID) == ()
+
+
 def test_an_object_is_read_in_pieces(s3: Any) -> None:
     body = bytes(range(256)) * 10_000
     s3.put_object(Bucket=BUCKET, Key="runs/x", Body=body)

@@ -173,6 +173,7 @@ def test_the_hand_off_holds_all_that_the_agent_may_know() -> None:
     assert (job.task_token, job.secret) == (execution.token, attempt.secret)
     assert (job.bucket, job.bus_name, job.region) == ("the-bucket", "the-bus", "us-east-1")
     assert (job.log_group, job.log_stream) == ("/runctl/machines", f"{RUN_ID}/0001")
+    assert job.metrics_stream == f"{RUN_ID}/0001/metrics"
     assert job.prefix == world.bucket.prefix_of(RUN_ID, attempt.number, world.machine())
     assert (job.script, job.args, job.environment) == ("train.py", ("--epochs", "3"), {"SEED": "7"})
     assert (job.max_runtime_s, job.save_limit_s, job.heartbeat_interval_s, job.dead_man_s) == (86_400, 90, 60, 1_800)

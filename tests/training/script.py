@@ -24,7 +24,8 @@ class Ending:
 class Script:
     """One script with folders of its own."""
 
-    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
+    def __init__(self, name: str, folder: Path, *arguments: str, python: str = sys.executable) -> None:
+        self.python = python
         self.path = TRAINING / name
         self.arguments = arguments
         self.checkpoints = folder / "checkpoints"
@@ -54,7 +55,7 @@ class Script:
             }
         if resume_from is not None:
             environment["RUNCTL_RESUME_FROM"] = str(resume_from)
-        command = [sys.executable, str(self.path), *self.arguments, *more]
+        command = [self.python, str(self.path), *self.arguments, *more]
         if file_size_limit is not None:
             # `ulimit -f` counts in blocks of 512 bytes (POSIX); Python ignores SIGXFSZ and sees an OSError.
             command = ["/bin/sh", "-c", f'ulimit -f {file_size_limit // 512}; exec "$0" "$@"', *command]
@@ -71,9 +72,9 @@ class Script:
         """Run it to its end."""
         return end(self.start(*more, resume_from=resume_from, file_size_limit=file_size_limit))
 
-    def run_and_interrupt(self, *more: str, after_checkpoints: int = 2) -> Ending:
+    def run_and_interrupt(self, *more: str, after_checkpoints: int = 2, resume_from: Path | None = None) -> Ending:
         """Run it, send SIGTERM when that many checkpoints are there, and wait for its end."""
-        process = self.start(*more)
+        process = self.start(*more, resume_from=resume_from)
         self.wait_for_checkpoints(process, after_checkpoints)
         process.send_signal(signal.SIGTERM)
         return end(process)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -202,6 +203,16 @@ def test_a_checkpoint_of_another_seed_is_refused(name: str, tmp_path: Path) -> N
 
     assert ending.exit_code == 1
     assert "seed 1" in ending.stderr
+
+
+def test_examples_of_the_documentation_are_python() -> None:
+    text = (TRAINING.parent / "docs" / "training-scripts.md").read_text(encoding="utf-8")
+
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+    assert len(blocks) == 3
+    for block in blocks:
+        ast.parse(block)
 
 
 def test_requirements_pin_what_the_tests_ran_with() -> None:

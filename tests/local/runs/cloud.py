@@ -16,6 +16,7 @@ from runctl.client.client import Client
 from runctl.client.connect import connect
 from runctl.client.documents import event_document
 from runctl.local.cloud import LocalCloud
+from runctl.model.history import MetricsHistory
 from runctl.model.ids import RunId
 from runctl.model.names import Tag
 from tests.demo.transitions import count_transitions
@@ -93,6 +94,10 @@ class Cloud:
     def status(self, run_id: str) -> dict[str, Any]:
         """The run's JSON, as `runctl status` prints it. Asked by the Python API: waiting asks often."""
         return self._api.document(self._api.run(run_id))
+
+    def metrics(self, run_id: str) -> tuple[MetricsHistory, ...]:
+        """The figures of the run's attempts."""
+        return self._api.metrics(RunId(run_id))
 
     def wait_until(
         self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0, *, pause_s: float = 0.1

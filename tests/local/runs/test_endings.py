@@ -22,6 +22,18 @@ def test_run_succeeds_and_leaves_no_machine(cloud: Cloud) -> None:
     assert "done" in cloud.runctl("logs", run_id, output="text").stdout
 
 
+def test_figures_of_a_run_are_kept_as_series(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "30", "0.1")
+    cloud.wait_until(lambda: cloud.metrics(run_id), "the first figures")
+
+    run = cloud.wait_for_end(run_id)
+
+    (history,) = cloud.metrics(run_id)
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    assert history.machine["memory_percent"].count >= 2
+    assert 0 < history.machine["memory_percent"].last <= 100
+
+
 def test_execution_shows_the_path_that_the_console_would(cloud: Cloud) -> None:
     run = cloud.wait_for_end(cloud.train("succeed.py"))
 

@@ -1,12 +1,13 @@
-"""An S3 that takes everything and keeps nothing but its size: for uploads that are too large to be kept."""
+"""AWS that agrees to everything: S3 keeps the size of what it is given, the other services count their calls."""
 
 import http.server
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -18,11 +19,17 @@ class Sink:
         self.url = url
         self.sizes: dict[str, int] = {}
         self.parts: dict[str, int] = {}
+        self.calls: Counter[str] = Counter()
+        """Of the services that are asked in JSON, by target."""
+        self.objects: dict[str, bytes] = {}
+        """What S3 answers, by key."""
+        self.metadata: dict[str, str] = {}
+        """What IMDS answers, by path."""
         self.lock = threading.Lock()
 
 
 @contextmanager
-def s3_sink() -> Iterator[Sink]:
+def aws_sink() -> Iterator[Sink]:
     """Serve on the loopback while the block runs."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
@@ -44,6 +51,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    def do_GET(self) -> None:
+        key, _ = self._place()
+        sink: Sink = self.server.sink  # type: ignore[attr-defined]
+        path = self.path.removeprefix("/latest/meta-data/")
+        body = sink.metadata[path].encode() if path in sink.metadata else sink.objects.get(key)
+        if body is not None and (wanted := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))):
+            self._answer(body[int(wanted[1]) : int(wanted[2]) + 1], status=206)
+        else:
+            self._answer(body or b"", status=404 if body is None else 200)
+
     def do_PUT(self) -> None:
         key, query = self._place()
         size = self._swallow()
@@ -51,12 +68,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with sink.lock:
             sink.sizes[key] = sink.sizes.get(key, 0) + size if "partNumber" in query else size
             sink.parts[key] = sink.parts.get(key, 0) + 1
-        self._answer(b"", etag='"sum"')
+        self._answer(b"token" if "/api/token" in self.path else b"", etag='"sum"')
 
     def do_POST(self) -> None:
         key, query = self._place()
         self._swallow()
-        if "uploads" in query:
+        target = self.headers.get("x-amz-target", "")
+        if target:
+            sink: Sink = self.server.sink  # type: ignore[attr-defined]
+            with sink.lock:
+                sink.calls[target.rpartition(".")[2]] += 1
+            self._answer(b'{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}' if "Events" in target else b"{}")
+        elif "uploads" in query:
             self._answer(f"<InitiateMultipartUploadResult><UploadId>u</UploadId><Key>{key}</Key></Initiate"
                          "MultipartUploadResult>".encode())  # fmt: skip
         else:
@@ -64,7 +87,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _place(self) -> tuple[str, dict[str, list[str]]]:
         url = urlsplit(self.path)
-        return re.sub(r"^/[^/]+/", "", url.path), parse_qs(url.query, keep_blank_values=True)
+        return re.sub(r"^/[^/]+/", "", unquote(url.path)), parse_qs(url.query, keep_blank_values=True)
 
     def _swallow(self) -> int:
         left = size = int(self.headers.get("content-length", "0"))
@@ -72,8 +95,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             left -= len(self.rfile.read(min(left, _CHUNK_BYTES)))
         return size
 
-    def _answer(self, body: bytes, etag: str = "") -> None:
-        self.send_response(200)
+    def _answer(self, body: bytes, etag: str = "", status: int = 200) -> None:
+        self.send_response(status)
         if etag:
             self.send_header("ETag", etag)
         self.send_header("content-length", str(len(body)))
