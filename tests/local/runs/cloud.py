@@ -18,7 +18,7 @@ from runctl.client.documents import event_document
 from runctl.local.cloud import LocalCloud
 from runctl.model.history import MetricsHistory
 from runctl.model.ids import RunId
-from runctl.model.names import Tag
+from runctl.model.names import STACK_NAME, Output, Tag
 from tests.demo.transitions import count_transitions
 
 Answer = TypeVar("Answer")
@@ -81,6 +81,12 @@ class Cloud:
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
+
+    def budgets_table(self) -> str:
+        """Name of the budgets table."""
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        return cast("str", outputs[Output.BUDGETS_TABLE.value])
 
     def train(self, *script: str, options: tuple[str, ...] = (), folder: str = ".") -> str:
         """Start a run without waiting for it, of a script and its arguments or of what the options say; answer its
