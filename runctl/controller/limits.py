@@ -77,8 +77,8 @@ def stop_at_limit(
 
 
 def tell(run: Run, near: Near, *, runs: RunStore, notifications: Notifications, at: datetime) -> bool:
-    """Tell people once that a limit is near, and how to extend it; tells whether it was news."""
-    text = f"{near.text} To let it go on: {near.next_step}"
+    """Tell people once that a limit is near, and how to go on; tells whether it was news."""
+    text = f"{near.text} To go on from there: {near.next_step}"
 
     def mark() -> bool:
         current = load_run(runs, run.run_id)

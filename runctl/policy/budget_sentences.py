@@ -36,11 +36,6 @@ def refusal_hint(refusal: Refusal) -> str:
         ways.append(f"wait for {iso(refusal.begins_again_at)[:10]}, when the {refusal.period.value} begins again")
     if refusal.reserved_usd > 0:
         ways.append("wait for open runs to end (runctl ps)")
-    ways.append(f"let the budget be raised: runctl budget set --{refusal.scope.kind.value}{_named(refusal)}")
+    ways.append("let the budget be raised")
     text = "; ".join(ways)
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def _named(refusal: Refusal) -> str:
-    name = f" {refusal.scope.name}" if refusal.scope.name else ""
-    return f"{name} --period {refusal.period.value} --amount USD"

@@ -87,7 +87,7 @@ def test_a_run_that_does_not_fit_ends_before_anything_is_launched(world: World) 
     assert run.message == (
         "The budget of project vision, $2.00 a month, has no room for $2.50: $0.0000 is spent and $0.0000 reserved for "
         "open runs. Ask for less: --max-cost 2; wait for 2026-04-01, when the month begins again; let the budget be "
-        "raised: runctl budget set --project vision --period month --amount USD."
+        "raised."
     )
     assert execution.state is State.RUN_STOPPED
 

@@ -11,7 +11,7 @@ def test_a_run_saves_and_stops_before_its_money_is_used_up(cloud: Cloud) -> None
     run = cloud.wait_for_end(run_id, timeout_s=180)
 
     assert (run["status"], run["reason"]) == ("STOPPED", "BUDGET"), cloud.story(run_id)
-    assert f"runctl extend {run_id} --max-cost" in cloud.wait_for_event(run_id, "limit_near")["text"]
+    assert f"runctl resume {run_id} --max-cost" in cloud.wait_for_event(run_id, "limit_near")["text"]
     log = cloud.runctl("logs", run_id, output="text").stdout
     assert run["checkpoint"]["step"] == int(log.split("saved at ")[1].split()[0])
     waited = cloud.runctl("wait", run_id)
