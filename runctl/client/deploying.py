@@ -234,7 +234,7 @@ class Deploying:
         self._say(
             f"Another deployment of this account has the instance profile {MACHINE_PROFILE}; this one gets {name}."
         )
-        return {Parameter.MACHINE_PROFILE: name}
+        return {Parameter.PROFILE_NAME: name}
 
     def _failure(
         self, plan: DeploymentPlan, stack: Stack, *, creates: bool, on_event: Callable[[StackEvent], None]

@@ -92,7 +92,7 @@ class Parameter(StrEnum):
     """Names of the same roles: they get what the agent needs."""
     INSTANCE_PROFILES = "InstanceProfiles"
     """The same instance profiles, each with its role's unique id: `name:AROA…`, separated by commas."""
-    MACHINE_PROFILE = "MachineProfile"
+    PROFILE_NAME = "ProfileName"
     """Name of the stack's own instance profile. IAM has one name space for all Regions."""
 
 

@@ -99,7 +99,7 @@ def declare_parameters(stack: Stack) -> Parameters:
         "",
     )
     machine_profile = text(
-        Parameter.MACHINE_PROFILE,
+        Parameter.PROFILE_NAME,
         "Name of the machines' instance profile; IAM has one name space for all Regions.",
         MACHINE_PROFILE,
         allowed_pattern=r"^[\w+=.@-]{1,128}$",
