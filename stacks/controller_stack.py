@@ -112,6 +112,7 @@ class ControllerStack(Stack):
                 Function.WATCH_COSTS: parameters.cost_watch_rate,
                 Function.REAP_MACHINES: parameters.reaper_rate,
             },
+            digests={1: parameters.daily_digest, 7: parameters.weekly_digest},
             dead_letters=dead_letters.queue,
         )
         state_machine = StateMachine(self, "StateMachine", names=names, functions=functions)

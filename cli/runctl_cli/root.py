@@ -165,6 +165,10 @@ VERBS: Mapping[str, VerbEntry] = {
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
     "download": VerbEntry("runctl_cli.commands.download:download", "Fetch a run's newest checkpoint and its outputs."),
     "checkpoint": VerbEntry("runctl_cli.commands.checkpoint:checkpoint", "What runs saved: list."),
+    "cost": VerbEntry("runctl_cli.commands.cost:cost", "Say what runs cost."),
+    "resources": VerbEntry(
+        "runctl_cli.commands.resources:resources", "Machines that are paid for: list, summary, cost."
+    ),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
     "destroy": VerbEntry("runctl_cli.commands.destroy:destroy", "Delete the stack; what was trained is kept."),
 }

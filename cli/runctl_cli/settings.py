@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from runctl.model import timing
+from runctl.model.notice import NotifyLevel
 from runctl.model.run import OnNotice, PurchaseOption
 from runctl_cli.values import parse_duration, parse_variable
 from runctl_cli.variables import parse_secret
@@ -78,6 +79,7 @@ class RunSettings(_Section):
     max_cost: Usd | None = None
     capacity_timeout: Duration = timing.CAPACITY_TIMEOUT
     retries: Annotated[int, Field(ge=0, le=100)] = 0
+    notify: NotifyLevel = NotifyLevel.ALL
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
     on_notice: OnNotice = OnNotice.SAVE

@@ -34,6 +34,8 @@ target = "local"
 # max_cost = 25.00
 # How long to look for a machine when there is no capacity.
 # capacity_timeout = "2h"
+# What people are told of runs: "none", "end", or "all" (warnings too).
+# notify = "all"
 # How often a failure of the training itself is tried again.
 # retries = 0
 # Checkpoints that are kept, and whether a run that leaves none has failed.

@@ -21,16 +21,19 @@ if TYPE_CHECKING:
     from runctl.client.downloading import Download, FetchedFile
     from runctl.client.estimate import Estimate
     from runctl.client.following import LogEntry
+    from runctl.client.money import Resource
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
     from runctl.client.resuming import ResumePlan
     from runctl.local.cloud import CloudStatus
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
+    from runctl.model.figures import Figures
     from runctl.model.ids import AttemptNumber, RunId
     from runctl.model.run import PurchaseOption, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
+    from runctl.policy.reports import Report
     from runctl_cli.settings import Configuration
 
 
@@ -87,6 +90,22 @@ class ClientPort(Protocol):
 
     def priced(self, attempts: "Sequence[Attempt]") -> "tuple[Attempt, ...]":
         """The attempts with the prices in force since their launch."""
+        ...
+
+    def costs_of(self, run: "Run") -> dict[str, Any]:
+        """What a run's machines cost, one by one."""
+        ...
+
+    def report(self, days: int) -> "Report":
+        """What was spent in the last days, today included."""
+        ...
+
+    def resources(self) -> "tuple[Resource, ...]":
+        """The machines that are paid for."""
+        ...
+
+    def figures(self) -> "Figures | None":
+        """What the cost watch saw last."""
         ...
 
     def attempts(self, run_id: "RunId") -> "tuple[Attempt, ...]":

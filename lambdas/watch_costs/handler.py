@@ -22,9 +22,11 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     deployed = deployment()
     answer = watch_costs(
         runs=deployed.runs,
+        ledger=deployed.ledger,
         machines=deployed.machines,
         prices=deployed.prices,
         metrics=deployed.metrics,
+        notifications=deployed.notifications,
         now=deployed.now,
     )
     logger.info("costs watched", extra={"answer": answer})

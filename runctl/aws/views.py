@@ -33,6 +33,8 @@ def machine_view(instance: "InstanceTypeDef") -> MachineView:
         purchase_option=_purchase_option(instance.get("InstanceLifecycle")),
         launched_at=instance.get("LaunchTime"),
         changed_at=_changed_at(instance.get("StateTransitionReason", "")),
+        public_address=instance.get("PublicIpAddress", ""),
+        private_address=instance.get("PrivateIpAddress", ""),
         tags={tag.get("Key", ""): tag.get("Value", "") for tag in instance.get("Tags", [])},
     )
 

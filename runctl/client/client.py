@@ -21,6 +21,7 @@ from runctl.client.handle import RunHandle
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.metrics import run_metrics
+from runctl.client.money import Resource, attempt_costs_document, resources
 from runctl.client.place import Place
 from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
 from runctl.client.project import ProjectFiles, find_project_root
@@ -37,6 +38,7 @@ from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.history import MetricsHistory
+from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
@@ -46,6 +48,7 @@ from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent, TimelineKind
 from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
+from runctl.policy.reports import Report, report
 
 _FIRST_LOOK_S: Final = 0.25
 _LOOKS_S: Final = 1.0
@@ -353,6 +356,29 @@ class Client:
     def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
         """What happened to the run, in order."""
         return self._deployment.runs.events(run_id)
+
+    # -- money ---------------------------------------------------------------------------------------------------
+
+    def costs_of(self, run: Run) -> dict[str, Any]:
+        """What a run's machines cost, one by one, as JSON output shows it."""
+        return attempt_costs_document(run, self.priced(self.attempts(run.run_id)), self._now())
+
+    def report(self, days: int) -> Report:
+        """What was spent in the last days, today included, and what runs now."""
+        last = self._now().date()
+        first = last - timedelta(days=days - 1)
+        ledger = self._deployment.ledger
+        return report(ledger.spendings(first, last), first, last, ledger.figures())
+
+    def figures(self) -> Figures | None:
+        """What the cost watch saw last."""
+        return self._deployment.ledger.figures()
+
+    def resources(self) -> tuple[Resource, ...]:
+        """The machines that are paid for, the oldest first."""
+        deployment = self._deployment
+        attempts = tuple(deployment.runs.unsettled_attempts())
+        return resources(deployment.machines.tagged_machines(), attempts, deployment.prices, self._now())
 
     def document(self, run: Run) -> dict[str, Any]:
         """The run as JSON output shows it."""

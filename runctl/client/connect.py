@@ -16,6 +16,7 @@ from runctl.aws.stop_function import StopFunction
 from runctl.aws.training_log import TrainingLog
 from runctl.client.clients import Clients, find_clients
 from runctl.client.place import Place
+from runctl.store.ledger import LedgerTable
 from runctl.store.prices import PriceTable
 from runctl.store.runs import RunsTable
 
@@ -83,6 +84,16 @@ class AwsDeployment:
     def machine_types(self) -> Ec2Machines:
         """EC2's catalogue."""
         return Ec2Machines(self._clients.get("ec2", EC2_CONFIG), self._clients.get("ssm"))
+
+    @property
+    def ledger(self) -> LedgerTable:
+        """The runs table's sums."""
+        return LedgerTable(self._outputs.runs_table, self._clients.get("dynamodb"))
+
+    @property
+    def machines(self) -> Ec2Machines:
+        """EC2's machines."""
+        return self.machine_types
 
     @property
     def prices(self) -> Ec2Prices:

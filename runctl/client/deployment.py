@@ -4,7 +4,7 @@ Every method raises errors of `runctl.errors` only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from runctl.aws.results import LeftHistory, Output
@@ -14,9 +14,10 @@ from runctl.client.place import Place
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
+from runctl.model.figures import Figures
 from runctl.model.ids import RunId
-from runctl.model.machine import MachineType
-from runctl.model.price import Price, PriceStep
+from runctl.model.machine import MachineType, MachineView
+from runctl.model.price import Price, PriceStep, Spending
 from runctl.model.run import Run
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
@@ -39,6 +40,10 @@ class RunTable(Protocol):
 
     def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         """Read a project's newest runs, newest first (index: eventually consistent)."""
+        ...
+
+    def unsettled_attempts(self) -> Iterator[Attempt]:
+        """Go through all attempts whose machine's cost is not final (index: eventually consistent)."""
         ...
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
@@ -89,6 +94,26 @@ class Prices(Protocol):
         self, instance_types: Iterable[str], since: datetime
     ) -> Mapping[tuple[str, str], tuple[PriceStep, ...]]:
         """How spot prices moved since a moment, by type and Availability Zone, the price in force then included."""
+        ...
+
+
+class Ledger(Protocol):
+    """What is added up of money, in the runs table."""
+
+    def spendings(self, first: date, last: date) -> Iterable[Spending]:
+        """The machines settled that ended from one day to another, both included, oldest first."""
+        ...
+
+    def figures(self) -> Figures | None:
+        """What the cost watch saw last; None before its first look."""
+        ...
+
+
+class Machines(Protocol):
+    """EC2's machines with our tag."""
+
+    def tagged_machines(self) -> Iterable[MachineView]:
+        """Describe all instances that carry our run tag and have not ended."""
         ...
 
 
@@ -161,6 +186,16 @@ class Deployment(Protocol):
     @property
     def prices(self) -> Prices:
         """What machines cost."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """The runs table's sums."""
+        ...
+
+    @property
+    def machines(self) -> Machines:
+        """EC2's machines with our tag."""
         ...
 
     @property

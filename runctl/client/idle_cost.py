@@ -35,7 +35,14 @@ _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _MINUTES_OF_UNIT: Final = {"minute": 1, "hour": 60, "day": 1440}
 
 _METRICS_OF: Final[Mapping[Function, tuple[Metric, ...]]] = {
-    Function.WATCH_COSTS: (Metric.OPEN_RUNS, Metric.RUNS_OVER_COST, Metric.USD_PER_HOUR),
+    Function.WATCH_COSTS: (
+        Metric.OPEN_RUNS,
+        Metric.RUNS_OVER_COST,
+        Metric.USD_PER_HOUR,
+        Metric.MONTH_USD,
+        Metric.FORECAST_USD,
+        Metric.IDLE_MACHINES,
+    ),
     Function.REAP_MACHINES: (Metric.STRAY_MACHINES, Metric.STRANDED_RUNS),
 }
 """What is put at each firing, a call each."""

@@ -8,6 +8,7 @@ from runctl.controller.departures import is_invisible_yet, is_ours
 from runctl.controller.evidence import departure_of, end_attempt, look_again, settle, stored_ending
 from runctl.controller.loading import load_run
 from runctl.controller.money import plan_settlement
+from runctl.controller.notices import tell
 from runctl.controller.ports import Bucket, Clock, Machines, Notifications, RunStore, Schedules
 from runctl.controller.stale import until_written
 from runctl.controller.timeline import event_of_run
@@ -15,6 +16,7 @@ from runctl.errors import MachineStillAlive, RunEnded
 from runctl.model.attempt import Attempt
 from runctl.model.decision import Conclusion, StepFailure
 from runctl.model.ids import InstanceId, RunId
+from runctl.model.notice import NoticeKind
 from runctl.model.run import Run
 from runctl.model.status import STATUS_OF_REASON, Reason
 from runctl.model.timeline import TimelineKind
@@ -58,8 +60,7 @@ def conclude(
     attempts = runs.attempts(run_id)
     if run.status.is_terminal:
         _end_machines(run, attempts, ports, at, reason=run.reason)
-        if not any(event.kind is TimelineKind.NOTIFIED for event in runs.events(run_id)):
-            _notify(run, attempts, ports)
+        _notify(run, attempts, ports)
     else:
         ending = _end_attempts(run, attempts, ports, at, verdict=verdict, failure=failure)
         verdict = verdict or _verdict(run, ending, failure)
@@ -198,9 +199,11 @@ def _write_end(run_id: RunId, verdict: Verdict, ports: Concluding) -> Run:
 def _notify(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:
     at = ports.now()
     spent = cost.cost_sentence(cost.run_cost(attempts, at)) if attempts else "It launched no machine."
-    subject = f"runctl: {run.name} {run.status}"
-    ports.notifications.send(subject, f"{run.name} ({run.run_id}): {run.status}, {run.reason}.\n{run.message}\n{spent}")
-    ports.runs.add_events([event_of_run(run.run_id, TimelineKind.NOTIFIED, at, "The topic's subscribers were told.")])
+    text = f"{run.status}, {run.reason}.\n{run.message}\n{spent}"
+    kind = NoticeKind(run.status.value.lower())
+    if tell(run, kind, text, runs=ports.runs, notifications=ports.notifications, at=at):
+        told = event_of_run(run.run_id, TimelineKind.NOTIFIED, at, "The topic's subscribers were told.")
+        ports.runs.add_events([told])
 
 
 def _clean_up(run: Run, attempts: tuple[Attempt, ...], ports: Concluding) -> None:

@@ -59,6 +59,20 @@ class Deployment:
         return RunsTable(self._environment.runs_table, self._dynamodb, budgets=budgets)
 
     @cached_property
+    def ledger(self) -> ports.Ledger:
+        """The runs table's sums."""
+        from runctl.store.ledger import LedgerTable
+
+        return LedgerTable(self._environment.runs_table, self._dynamodb)
+
+    @cached_property
+    def pages(self) -> ports.Pages:
+        """The bucket's reports."""
+        from runctl.aws.pages import S3Pages
+
+        return S3Pages(self._client("s3", S3_CONFIG), self._environment.bucket)
+
+    @cached_property
     def machines(self) -> ports.Machines:
         """EC2."""
         from runctl.aws.machines import Ec2Machines

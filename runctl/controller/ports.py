@@ -4,12 +4,14 @@ Every method raises errors of `runctl.errors` only; a missing permission is neve
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.budget import Booking, Budget, BudgetPeriod, Ledger, Reservation, Scope
 from runctl.model.checkpoint import Manifest
+from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.machine import FleetAnswer, MachineType, MachineView, Subnet
@@ -167,8 +169,44 @@ class RunStore(Protocol):
         """Replace the sweep that was read as `sweep.version`. Raises StaleWriteError when another look was faster."""
         ...
 
+    def was_told(self, run_id: RunId, what: str) -> bool:
+        """Whether people were told this of a run."""
+        ...
+
+    def record_told(self, run_id: RunId, what: str, at: datetime) -> None:
+        """Note that people were told this of a run; the first note stands."""
+        ...
+
     def add_events(self, events: Sequence[TimelineEvent]) -> None:
         """Write timeline events; one that is there already is left as it is."""
+        ...
+
+
+class Ledger(Protocol):
+    """What is added up of money, in the runs table."""
+
+    def month_usd(self, month: str) -> Decimal:
+        """What was settled in a month, e.g. `2026-11`."""
+        ...
+
+    def spendings(self, first: date, last: date) -> Iterator[Spending]:
+        """The machines settled that ended from one day to another, both included, oldest first."""
+        ...
+
+    def figures(self) -> Figures | None:
+        """What the cost watch saw last; None before its first look."""
+        ...
+
+    def save_figures(self, figures: Figures) -> None:
+        """Keep what the cost watch sees now."""
+        ...
+
+
+class Pages(Protocol):
+    """Pages for people in the bucket."""
+
+    def put(self, name: str, text: str) -> str:
+        """Keep a page under its name; answers its place."""
         ...
 
 

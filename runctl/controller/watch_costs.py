@@ -1,56 +1,73 @@
-"""Watch costs: settle machines that have ended, and tell what all open runs cost as metrics with alarms on them."""
+"""Watch costs: settle machines that have ended, tell what all open runs cost, and warn people in time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from runctl.controller.ports import Clock, Machines, Metrics, Prices, RunStore
+from runctl.controller.notices import tell, tell_once
+from runctl.controller.ports import Clock, Ledger, Machines, Metrics, Notifications, Prices, RunStore
 from runctl.controller.settle_attempts import settle_attempts
+from runctl.model import timing
 from runctl.model.attempt import Attempt
+from runctl.model.base import iso
 from runctl.model.ids import RunId
-from runctl.model.names import Metric
+from runctl.model.machine import MachineView
+from runctl.model.names import Metric, Tag
+from runctl.model.notice import NoticeKind
 from runctl.model.price import PriceStep
 from runctl.model.run import PurchaseOption
-from runctl.policy import cost as costs
+from runctl.policy.watching import Seen, figures, is_over_cost, tellings
 
 
-def watch_costs(*, runs: RunStore, machines: Machines, prices: Prices, metrics: Metrics, now: Clock) -> dict[str, Any]:
-    """Settle what has ended; add up what the machines of open runs cost, and which runs have cost more than they may.
+def watch_costs(
+    *,
+    runs: RunStore,
+    ledger: Ledger,
+    machines: Machines,
+    prices: Prices,
+    metrics: Metrics,
+    notifications: Notifications,
+    now: Clock,
+) -> dict[str, Any]:
+    """Settle what has ended; add up what open runs cost, tell people what comes near a limit, does not move, or is paid
+    for without a run.
 
     A machine without a known price is counted apart and never taken for free. The number of calls grows with pools,
-    and with machines that ended since the last look, not with open runs: pages of runs, attempts and machines hold
-    hundreds.
+    and with machines that ended and messages that are sent since the last look, not with open runs: pages of runs,
+    attempts and machines hold hundreds.
     """
     at = now()
-    living = frozenset(view.instance_id for view in machines.tagged_machines() if not view.state.is_going)
+    living = {view.instance_id: view for view in machines.tagged_machines() if not view.state.is_going}
     unsettled = tuple(runs.unsettled_attempts())
     moved = _moved(unsettled, prices, at)
-    open_attempts = settle_attempts(unsettled, living, moved, runs=runs, machines=machines, at=at)
+    left = settle_attempts(unsettled, frozenset(living), moved, runs=runs, machines=machines, at=at)
     attempts_of: defaultdict[RunId, list[Attempt]] = defaultdict(list)
-    for attempt in open_attempts:
+    for attempt in left:
         attempts_of[attempt.run_id].append(with_prices(attempt, moved, prices))
-    count, over, unpriced = 0, list[str](), 0
-    usd_per_hour = Decimal(0)
-    for run in runs.open_runs():
-        count += 1
-        cost = costs.run_cost(attempts_of[run.run_id], at)
-        unpriced += not cost.is_complete
-        if run.spec.max_cost_usd is not None and run.settled_usd + cost.accrued_usd > run.spec.max_cost_usd:
-            over.append(run.run_id)
-        for attempt in attempts_of[run.run_id]:
-            if attempt.owns_live_machine:
-                usd_per_hour += costs.usd_per_hour(attempt) or Decimal(0)
-    metrics.put(Metric.OPEN_RUNS, count)
+    seen = tuple(Seen(run, tuple(attempts_of.pop(run.run_id, ()))) for run in runs.open_runs())
+    others = tuple(attempt for attempts in attempts_of.values() for attempt in attempts)
+    found = figures(seen, others, ledger.month_usd(f"{at:%Y-%m}"), at)
+    ledger.save_figures(found)
+    over = [each.run.run_id for each in seen if is_over_cost(each, at)]
+    ours = {each.run.run_id for each in seen}
+    idle = [view for view in living.values() if view.tags.get(Tag.RUN, "") not in ours]
+    told = _tell(seen, idle, runs=runs, notifications=notifications, at=at)
+    metrics.put(Metric.OPEN_RUNS, len(seen))
     metrics.put(Metric.RUNS_OVER_COST, len(over))
-    metrics.put(Metric.USD_PER_HOUR, float(usd_per_hour))
+    metrics.put(Metric.USD_PER_HOUR, float(found.usd_per_hour))
+    metrics.put(Metric.MONTH_USD, float(found.month_usd))
+    metrics.put(Metric.FORECAST_USD, float(found.forecast_usd))
+    metrics.put(Metric.IDLE_MACHINES, len(idle))
     return {
-        "open_runs": count,
+        "open_runs": len(seen),
         "over_cost": over,
-        "unpriced": unpriced,
-        "settled": len(unsettled) - len(open_attempts),
-        "usd_per_hour": str(round(usd_per_hour, 6)),
+        "unpriced": found.unpriced,
+        "settled": len(unsettled) - len(left),
+        "idle_machines": len(idle),
+        "told": told,
+        "usd_per_hour": str(found.usd_per_hour),
+        "month_usd": str(found.month_usd),
     }
 
 
@@ -58,6 +75,45 @@ def in_force(attempts: Sequence[Attempt], prices: Prices, at: datetime) -> tuple
     """The attempts, those that are not settled with the prices in force since their launch."""
     moved = _moved((attempt for attempt in attempts if attempt.is_unsettled), prices, at)
     return tuple(with_prices(each, moved, prices) if each.is_unsettled else each for each in attempts)
+
+
+def _tell(
+    seen: Iterable[Seen],
+    idle: Iterable[MachineView],
+    *,
+    runs: RunStore,
+    notifications: Notifications,
+    at: datetime,
+) -> int:
+    """Tell people what they should know, each thing once; answers how much was told."""
+    told = 0
+    for each in seen:
+        for telling in tellings(each, at):
+            told += tell(
+                each.run,
+                telling.kind,
+                telling.text,
+                runs=runs,
+                notifications=notifications,
+                at=at,
+                detail=telling.detail,
+            )
+    for view in idle:
+        if Tag.PROTECTED in view.tags or view.launched_at is None or at - view.launched_at < timing.REAPER_GRACE:
+            continue
+        told += tell_once(
+            RunId(view.tags.get(Tag.RUN, "")),
+            NoticeKind.WITHOUT_RUN,
+            f"runctl: the machine {view.instance_id} costs without a run",
+            f"The {view.instance_type} {view.instance_id} in {view.availability_zone} runs since "
+            f"{iso(view.launched_at)}, and no open run owns it (its tag says {view.tags.get(Tag.RUN) or 'nothing'}).\n"
+            f"See it: runctl resources list\nEnd it: aws ec2 terminate-instances --instance-ids {view.instance_id}",
+            runs=runs,
+            notifications=notifications,
+            at=at,
+            detail=view.instance_id,
+        )
+    return told
 
 
 def _moved(

@@ -44,6 +44,23 @@ def spent_partition(day: str) -> str:
     return f"SPENT#{day}"
 
 
+FIGURES_PARTITION = "FIGURES"
+MONTHS_PARTITION = "SPENT#MONTHS"
+
+
+PAGES_PREFIX = "reports/"
+
+
+def page_key(name: str) -> str:
+    """Key of a report for people."""
+    return f"{PAGES_PREFIX}{name}.txt"
+
+
+def told_sort_key(what: str) -> str:
+    """Sort key of the note that people were told something of a run, e.g. `TOLD#failed`."""
+    return f"TOLD#{what}"
+
+
 def price_partition(region: str) -> str:
     """Partition key of the on-demand prices that are kept, e.g. `PRICE#us-east-1`."""
     return f"PRICE#{region}"

@@ -46,6 +46,8 @@ class MachineView(Model):
     launched_at: UtcDatetime | None = None
     changed_at: UtcDatetime | None = None
     """When a machine that goes began to, where EC2 tells it (`StateTransitionReason`)."""
+    public_address: str = ""
+    private_address: str = ""
     tags: dict[str, str] = {}
 
 

@@ -46,6 +46,7 @@ class Function(StrEnum):
     STOP_RUN = "stop_run"
     WATCH_COSTS = "watch_costs"
     REAP_MACHINES = "reap_machines"
+    SEND_DIGEST = "send_digest"
 
 
 class Variable(StrEnum):
@@ -80,6 +81,8 @@ class Parameter(StrEnum):
     DELETION_PROTECTION = "DeletionProtection"
     COST_WATCH_RATE = "CostWatchRate"
     REAPER_RATE = "ReaperRate"
+    DAILY_DIGEST = "DailyDigest"
+    WEEKLY_DIGEST = "WeeklyDigest"
     DASHBOARD = "Dashboard"
     NOTIFY_EMAIL = "NotifyEmail"
     DATA_BUCKETS = "DataBuckets"
@@ -145,6 +148,12 @@ class Metric(StrEnum):
     """Open runs that have cost more than their `max_cost`."""
     USD_PER_HOUR = "UsdPerHour"
     """What all machines of open runs cost an hour, as far as their prices are known."""
+    MONTH_USD = "MonthUsd"
+    """What machines cost in this month so far, those of ended runs too."""
+    FORECAST_USD = "ForecastUsd"
+    """What open runs may yet cost until their limits, at the prices of now."""
+    IDLE_MACHINES = "IdleMachines"
+    """Living machines with our tag that belong to no open run, young ones too."""
     STRAY_MACHINES = "StrayMachines"
     """Machines that no run owned and that the reaper ended."""
     STRANDED_RUNS = "StrandedRuns"

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from runctl.model import timing
 from runctl.model.base import Model, UtcDatetime
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.notice import NotifyLevel
 from runctl.model.status import Reason, RunStatus
 
 DEFAULT_DISK_GIB = 100
@@ -97,6 +98,7 @@ class RunRequest(Model):
     """How often a failure of the training itself is tried again."""
     keep_machine_s: Annotated[int, Field(ge=600, le=30 * 86_400)] | None = None
     """How long the machine is kept after a training that succeeded, counted from its launch; None: it is ended."""
+    notify: NotifyLevel = NotifyLevel.ALL
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
     on_notice: OnNotice = OnNotice.SAVE

@@ -74,6 +74,11 @@ def sweep_of(item: "Item") -> Sweep:
     return Sweep.model_validate(_values(item))
 
 
+def told_key(run_id: RunId, what: str) -> "Item":
+    """Key of the note that people were told something."""
+    return {PARTITION_KEY: {"S": keys.run_partition(run_id)}, SORT_KEY: {"S": keys.told_sort_key(what)}}
+
+
 def run_item(run: Run) -> "Item":
     """Write a run as its item; `open` is there only while the run has not ended."""
     item = run_key(run.run_id) | _fields(run)

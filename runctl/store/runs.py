@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from runctl.aws.errors import aws_errors
@@ -19,6 +20,7 @@ from runctl.model.timeline import TimelineEvent
 from runctl.store import items
 from runctl.store.attributes import encode
 from runctl.store.budgets import BudgetsTable
+from runctl.store.ledger import month_update
 from runctl.store.transactions import BOOKING_TRIES, Outcome, write, write_unless_refused
 
 if TYPE_CHECKING:
@@ -295,7 +297,16 @@ class RunsTable:
             _EXISTS,
             values={":zero": 0, **{f":{name}": amount for name, amount in sums.items()}},
         )
-        return self._try_write([of_attempt, of_run, self._put(items.spending_item(spending), _IS_NEW)])
+        line = self._put(items.spending_item(spending), _IS_NEW)
+        return self._try_write([of_attempt, of_run, line, month_update(self._table_name, spending)])
+
+    def was_told(self, run_id: RunId, what: str) -> bool:
+        """Whether people were told this of a run."""
+        return self._get(items.told_key(run_id, what)) is not None
+
+    def record_told(self, run_id: RunId, what: str, at: datetime) -> None:
+        """Note that people were told this of a run; the first note stands."""
+        self._try_write([self._put(items.told_key(run_id, what) | {"at": encode(at)}, _IS_NEW)])
 
     def last_sweep(self) -> Sweep | None:
         """Read what the reaper's last look came to; None before the first."""

@@ -13,7 +13,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
-from runctl.model.keys import HANDOFF_PREFIX, RUNS_PREFIX
+from runctl.model.keys import HANDOFF_PREFIX, PAGES_PREFIX, RUNS_PREFIX
 from runctl.model.names import Function, Index, Tag
 from stacks.constructs.identity import Names
 
@@ -23,7 +23,6 @@ START_DOCUMENT: Final = "AWS-RunShellScript"
 class Need(StrEnum):
     """One thing that a function does to the world."""
 
-    READ_RUNS = auto()
     KEEP_RUNS = auto()
     KEEP_BUDGETS = auto()
     ANSWER_TOKENS = auto()
@@ -41,6 +40,8 @@ class Need(StrEnum):
     PUT_METRICS = auto()
     KNOW_PRICES = auto()
     ASK_EXECUTIONS = auto()
+    READ_LEDGER = auto()
+    KEEP_PAGES = auto()
 
 
 CONCLUDES: Final = (
@@ -104,6 +105,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.KNOW_PRICES,
         ),
         Function.WATCH_COSTS: (
+            Need.READ_LEDGER,
             *CONCLUDES,
             Need.WRITE_HANDOFF,
             Need.ANSWER_TOKENS,
@@ -112,6 +114,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.KNOW_PRICES,
             Need.PUT_METRICS,
         ),
+        Function.SEND_DIGEST: (Need.READ_LEDGER, Need.KEEP_PAGES, Need.NOTIFY),
         Function.REAP_MACHINES: (
             *CONCLUDES,
             *_COMMANDS,
@@ -315,13 +318,20 @@ def _know_prices(_: Resources) -> list[iam.PolicyStatement]:
     return [allow("ec2:DescribeSpotPriceHistory", "pricing:GetProducts", on="*")]
 
 
+def _read_ledger(resources: Resources) -> list[iam.PolicyStatement]:
+    return [allow("dynamodb:GetItem", "dynamodb:Query", on=resources.runs.table_arn)]
+
+
+def _keep_pages(resources: Resources) -> list[iam.PolicyStatement]:
+    return [allow("s3:PutObject", on=f"{resources.bucket_arn}/{PAGES_PREFIX}*")]
+
+
 def _ask_executions(resources: Resources) -> list[iam.PolicyStatement]:
     return [allow("states:DescribeExecution", on=resources.names.execution_arns)]
 
 
 _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] = MappingProxyType(
     {
-        Need.READ_RUNS: _read_runs,
         Need.KEEP_RUNS: _keep_runs,
         Need.KEEP_BUDGETS: _keep_budgets,
         Need.ANSWER_TOKENS: _answer_tokens,
@@ -338,6 +348,8 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
         Need.NOTIFY: _notify,
         Need.PUT_METRICS: _put_metrics,
         Need.KNOW_PRICES: _know_prices,
+        Need.READ_LEDGER: _read_ledger,
+        Need.KEEP_PAGES: _keep_pages,
         Need.ASK_EXECUTIONS: _ask_executions,
     }
 )

@@ -26,6 +26,8 @@ class Parameters:
     zone_count: CfnParameter
     cost_watch_rate: str
     reaper_rate: str
+    daily_digest: str
+    weekly_digest: str
     notify_email: str
     data_buckets: str
     machine_policies: str
@@ -76,6 +78,13 @@ def declare_parameters(stack: Stack) -> Parameters:
         "rate(15 minutes)",
         allowed_pattern=rate,
     )
+    daily_digest, weekly_digest = (
+        text(name, f"When the {period} report is sent (UTC).", default, allowed_pattern=rate)
+        for name, period, default in (
+            (Parameter.DAILY_DIGEST, "daily", "cron(0 7 * * ? *)"),
+            (Parameter.WEEKLY_DIGEST, "weekly", "cron(15 7 ? * MON *)"),
+        )
+    )
     email = text(Parameter.NOTIFY_EMAIL, "Address that gets notifications and alarms. Empty: none.", "")
     data_buckets = text(
         Parameter.DATA_BUCKETS, "ARNs of buckets that machines may read, separated by commas. Empty: none.", ""
@@ -116,6 +125,8 @@ def declare_parameters(stack: Stack) -> Parameters:
         zone_count=zone_count,
         cost_watch_rate=cost_watch_rate.value_as_string,
         reaper_rate=reaper_rate.value_as_string,
+        daily_digest=daily_digest.value_as_string,
+        weekly_digest=weekly_digest.value_as_string,
         notify_email=email.value_as_string,
         makes_network=CfnCondition(stack, "MakesNetwork", expression=Fn.condition_equals(vpc_id.value_as_string, "")),
         is_protected=CfnCondition(

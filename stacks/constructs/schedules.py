@@ -1,5 +1,6 @@
 """What happens by the clock: the cost watch, the reaper, and the group that one-time schedules live in."""
 
+import json
 from typing import Final
 
 from aws_cdk import aws_iam as iam
@@ -29,7 +30,7 @@ class OneTimeSchedules(Construct):
 
 
 class PeriodicSchedules(Construct):
-    """The cost watch and the reaper, as often as the parameters say."""
+    """The cost watch, the reaper and the reports, as often as the parameters say."""
 
     def __init__(
         self,
@@ -38,25 +39,36 @@ class PeriodicSchedules(Construct):
         *,
         functions: Functions,
         rates: dict[Function, str],
+        digests: dict[int, str],
         dead_letters: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
-        role = _role(self, [functions[function].function_arn for function in rates], dead_letters)
+        called = (*rates, Function.SEND_DIGEST)
+        role = _role(self, [functions[function].function_arn for function in called], dead_letters)
         for function, rate in rates.items():
-            self._schedule(function, functions[function], rate, role, dead_letters)
+            self._schedule(id_of(function), functions[function], rate, role, dead_letters)
+        for days, rate in digests.items():
+            asked = json.dumps({"days": days})
+            self._schedule(f"Digest{days}", functions[Function.SEND_DIGEST], rate, role, dead_letters, asked)
 
     def _schedule(
-        self, function: Function, target: lambda_.Function, rate: str, role: iam.Role, dead_letters: sqs.Queue
+        self,
+        construct_id: str,
+        target: lambda_.Function,
+        rate: str,
+        role: iam.Role,
+        dead_letters: sqs.Queue,
+        asked: str = "{}",
     ) -> None:
         scheduler.CfnSchedule(
             self,
-            id_of(function),
+            construct_id,
             schedule_expression=rate,
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=target.function_arn,
                 role_arn=role.role_arn,
-                input="{}",
+                input=asked,
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=PERIODIC_RETRY_FOR_S, maximum_retry_attempts=PERIODIC_RETRIES

@@ -4,7 +4,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -21,9 +21,10 @@ from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.decision import ExecutionInput
+from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.machine import MachineType
-from runctl.model.price import Price, PriceSource, PriceStep
+from runctl.model.machine import MachineType, MachineView
+from runctl.model.price import Price, PriceSource, PriceStep, Spending
 from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
@@ -65,6 +66,10 @@ class MemoryRuns:
     def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         mine = [run for run in self.runs.values() if run.project == project and user in (None, run.user)]
         return tuple(sorted(mine, key=lambda run: run.created_at, reverse=True)[:limit])
+
+    def unsettled_attempts(self) -> Iterator[Attempt]:
+        for attempts in self.attempts_of.values():
+            yield from (attempt for attempt in attempts if attempt.is_unsettled)
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
         if run.run_id in self.runs:
@@ -303,6 +308,30 @@ class MemoryResults:
 
 
 @dataclass
+class MemoryLedger:
+    """What is added up of money."""
+
+    lines: list[Spending] = field(default_factory=list[Spending])
+    seen: Figures | None = None
+
+    def spendings(self, first: date, last: date) -> Iterable[Spending]:
+        return [line for line in self.lines if first <= line.ended_at.date() <= last]
+
+    def figures(self) -> Figures | None:
+        return self.seen
+
+
+@dataclass
+class MemoryMachines:
+    """EC2's machines with our tag."""
+
+    views: list[MachineView] = field(default_factory=list[MachineView])
+
+    def tagged_machines(self) -> Iterable[MachineView]:
+        return self.views
+
+
+@dataclass
 class MemoryDeployment:
     """All of it, and the client of it."""
 
@@ -313,6 +342,8 @@ class MemoryDeployment:
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     results: MemoryResults = field(default_factory=MemoryResults)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    machines: MemoryMachines = field(default_factory=MemoryMachines)
     has_console: bool = True
     instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"
     slept_s: list[float] = field(default_factory=list[float])

@@ -1,11 +1,14 @@
 """A runs table in memory: `RunStore` of runctl/controller/ports.py, held to the same contract suite as DynamoDB's."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 
 from runctl.errors import NotFoundError, StaleWriteError
 from runctl.model.attempt import Attempt, Fact, FactKind, Wait
 from runctl.model.base import iso
 from runctl.model.budget import Booking
+from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.price import Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, Run, StopRequest
@@ -34,6 +37,8 @@ class InMemoryRunStore:
         self.ledger: list[Spending] = []
         self._sweep: Sweep | None = None
         self._claims: dict[InstanceId, RunId] = {}
+        self.told: dict[tuple[RunId, str], datetime] = {}
+        self.seen: Figures | None = None
 
     def claim_machine(self, instance_id: InstanceId, run_id: RunId, *, held_by: RunId | None = None) -> RunId:
         self._announce("claim_machine")
@@ -228,6 +233,32 @@ class InMemoryRunStore:
         if (0 if self._sweep is None else self._sweep.version) != sweep.version:
             raise StaleWriteError("Somebody else wrote the reaper's last look first.")
         self._sweep = sweep.model_copy(update={"version": sweep.version + 1})
+        self.writes += 1
+
+    def was_told(self, run_id: RunId, what: str) -> bool:
+        self._announce("was_told")
+        return (run_id, what) in self.told
+
+    def record_told(self, run_id: RunId, what: str, at: datetime) -> None:
+        self._announce("record_told")
+        self.told.setdefault((run_id, what), at)
+        self.writes += 1
+
+    # -- the ledger ----------------------------------------------------------------------------------------------
+
+    def month_usd(self, month: str) -> Decimal:
+        return sum((line.usd for line in self.ledger if iso(line.ended_at)[:7] == month), Decimal(0))
+
+    def spendings(self, first: date, last: date) -> Iterator[Spending]:
+        for line in sorted(self.ledger, key=lambda each: each.ended_at):
+            if first <= line.ended_at.date() <= last:
+                yield line
+
+    def figures(self) -> Figures | None:
+        return self.seen
+
+    def save_figures(self, figures: Figures) -> None:
+        self.seen = figures
         self.writes += 1
 
     def add_events(self, events: Sequence[TimelineEvent]) -> None:

@@ -186,7 +186,13 @@ class World:
 
     def watch_costs(self) -> dict[str, Any]:
         return watch_costs(
-            runs=self.runs, machines=self.machines, prices=self.prices, metrics=self.metrics, now=self.clock
+            runs=self.runs,
+            ledger=self.runs,
+            machines=self.machines,
+            prices=self.prices,
+            metrics=self.metrics,
+            notifications=self.notifications,
+            now=self.clock,
         )
 
     def watch_limits(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from runctl.model.names import Function, Variable
 
 PORTS = (
     "runs",
+    "ledger",
+    "pages",
     "machines",
     "prices",
     "commands",

@@ -56,7 +56,9 @@ ALLOWED_ON_EVERYTHING = {
 """The only actions that may be allowed on `*`, each with its reason."""
 
 PORT_NEEDS = {
-    "runs": {Need.READ_RUNS, Need.KEEP_RUNS},
+    "runs": {Need.KEEP_RUNS},
+    "ledger": {Need.READ_LEDGER},
+    "pages": {Need.KEEP_PAGES},
     "machines": {Need.LAUNCH_MACHINES, Need.DESCRIBE_MACHINES, Need.TERMINATE_MACHINES},
     "prices": {Need.KNOW_PRICES},
     "commands": {Need.ASK_SSM, Need.SEND_COMMANDS},

@@ -15,6 +15,8 @@ def test_rates_are_parameters(deploy: Callable[..., DeployedTemplate]) -> None:
     assert {name: schedule["ScheduleExpression"] for name, schedule in schedules.items()} == {
         "SchedulesWatchCosts": "rate(1 minute)",
         "SchedulesReapMachines": "rate(2 minutes)",
+        "SchedulesDigest1": "cron(0 7 * * ? *)",
+        "SchedulesDigest7": "cron(15 7 ? * MON *)",
     }
 
 
@@ -22,7 +24,8 @@ def test_schedules_call_their_function_and_keep_what_they_could_not_deliver(temp
     schedules = template.of_type("AWS::Scheduler::Schedule")
 
     assert {schedule["Target"]["Arn"] for schedule in schedules.values()} == {
-        f"<Functions{id_of(function)}.Arn>" for function in (Function.WATCH_COSTS, Function.REAP_MACHINES)
+        f"<Functions{id_of(function)}.Arn>"
+        for function in (Function.WATCH_COSTS, Function.REAP_MACHINES, Function.SEND_DIGEST)
     }
     assert {schedule["Target"]["DeadLetterConfig"]["Arn"] for schedule in schedules.values()} == {
         "<DeadLettersQueue.Arn>"

@@ -64,6 +64,11 @@ Examples:
     type=click.Choice(["save", "stop"]),
     help="When EC2 takes the machine back: save and train on, or stop at once.  [default: save]",
 )
+@click.option(
+    "--notify",
+    type=click.Choice(["none", "end", "all"]),
+    help="What people are told of this run: nothing, its end, or warnings too.  [default: all]",
+)
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(
     "--env",
@@ -152,6 +157,7 @@ def _spec(
     retries: int | None,
     verify_checkpoints: bool | None,
     on_notice: str | None,
+    notify: str | None,
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
     env_files: tuple[Path, ...],
@@ -164,6 +170,7 @@ def _spec(
 
     from runctl.client.project import is_empty_project, script_in_project
     from runctl.client.spec import RunSpec
+    from runctl.model.notice import NotifyLevel
     from runctl.model.run import OnNotice, PurchaseOption
 
     settings = configuration.settings
@@ -194,6 +201,7 @@ def _spec(
             heartbeat_interval_s=_seconds(run.heartbeat_interval),
             save_limit_s=_seconds(run.save_limit),
             retries=run.retries if retries is None else retries,
+            notify=run.notify if notify is None else NotifyLevel(notify),
             keep_checkpoints=run.keep_checkpoints,
             verify_checkpoints=run.verify_checkpoints if verify_checkpoints is None else verify_checkpoints,
             on_notice=run.on_notice if on_notice is None else OnNotice(on_notice),
