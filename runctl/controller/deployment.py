@@ -59,7 +59,7 @@ class Deployment:
         return RunsTable(self._environment.runs_table, self._dynamodb, budgets=budgets)
 
     @cached_property
-    def ledger(self) -> ports.Ledger:
+    def ledger(self) -> ports.SpendingLedger:
         """The runs table's sums."""
         from runctl.store.ledger import LedgerTable
 

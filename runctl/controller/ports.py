@@ -182,7 +182,7 @@ class RunStore(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class SpendingLedger(Protocol):
     """What is added up of money, in the runs table."""
 
     def month_usd(self, month: str) -> Decimal:

@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from runctl.controller.ports import Clock, Ledger, Notifications, Pages
+from runctl.controller.ports import Clock, Notifications, Pages, SpendingLedger
 from runctl.policy.cost import usd
 from runctl.policy.reports import report, report_text
 
 
-def send_digest(days: int, *, ledger: Ledger, pages: Pages, notifications: Notifications, now: Clock) -> dict[str, Any]:
+def send_digest(
+    days: int, *, ledger: SpendingLedger, pages: Pages, notifications: Notifications, now: Clock
+) -> dict[str, Any]:
     """Report the `days` before today. Of days on which nothing was spent and nothing runs nobody is told."""
     last = now().date() - timedelta(days=1)
     first = last - timedelta(days=days - 1)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from runctl.controller.notices import tell, tell_once
-from runctl.controller.ports import Clock, Ledger, Machines, Metrics, Notifications, Prices, RunStore
+from runctl.controller.ports import Clock, Machines, Metrics, Notifications, Prices, RunStore, SpendingLedger
 from runctl.controller.settle_attempts import settle_attempts
 from runctl.model import timing
 from runctl.model.attempt import Attempt
@@ -23,7 +23,7 @@ from runctl.policy.watching import Seen, figures, is_over_cost, tellings
 def watch_costs(
     *,
     runs: RunStore,
-    ledger: Ledger,
+    ledger: SpendingLedger,
     machines: Machines,
     prices: Prices,
     metrics: Metrics,

@@ -1,4 +1,4 @@
-"""What is added up of money in the runs table: `Ledger` of runctl/controller/ports.py."""
+"""What is added up of money in the runs table: `SpendingLedger` of runctl/controller/ports.py."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from runctl.controller.ports import Ledger, RunStore
+from runctl.controller.ports import RunStore, SpendingLedger
 from runctl.model.figures import Figures, RunFigures
 from runctl.store.ledger import RUNS_AN_ITEM, LedgerTable
 from runctl.store.runs import RunsTable
@@ -19,7 +19,7 @@ from tests.fakes.runs import InMemoryRunStore
 
 
 @pytest.fixture(params=["DynamoDB", "in memory"])
-def both(request: pytest.FixtureRequest) -> Iterator[tuple[RunStore, Ledger]]:
+def both(request: pytest.FixtureRequest) -> Iterator[tuple[RunStore, SpendingLedger]]:
     """A store and its ledger, of each implementation."""
     if request.param == "in memory":
         memory = InMemoryRunStore()
@@ -46,7 +46,7 @@ def some_figures(runs: int = 1) -> Figures:
     )
 
 
-def test_a_settled_machine_stands_in_the_ledger_and_in_its_months_sum(both: tuple[RunStore, Ledger]) -> None:
+def test_a_settled_machine_stands_in_the_ledger_and_in_its_months_sum(both: tuple[RunStore, SpendingLedger]) -> None:
     store, ledger = both
     store.create_run(a_run())
     store.begin_attempt(a_run(attempt=FIRST), an_attempt(instance_id=INSTANCE, launched_at=START, gone_at=after(600)))
@@ -63,7 +63,7 @@ def test_a_settled_machine_stands_in_the_ledger_and_in_its_months_sum(both: tupl
 
 
 @pytest.mark.parametrize("runs", [0, 1, RUNS_AN_ITEM + 1])
-def test_figures_are_read_as_they_were_kept(both: tuple[RunStore, Ledger], runs: int) -> None:
+def test_figures_are_read_as_they_were_kept(both: tuple[RunStore, SpendingLedger], runs: int) -> None:
     _, ledger = both
 
     ledger.save_figures(some_figures(runs))
@@ -71,7 +71,7 @@ def test_figures_are_read_as_they_were_kept(both: tuple[RunStore, Ledger], runs:
     assert ledger.figures() == some_figures(runs)
 
 
-def test_figures_of_fewer_runs_leave_none_of_an_older_look(both: tuple[RunStore, Ledger]) -> None:
+def test_figures_of_fewer_runs_leave_none_of_an_older_look(both: tuple[RunStore, SpendingLedger]) -> None:
     _, ledger = both
     ledger.save_figures(some_figures(RUNS_AN_ITEM + 1).model_copy(update={"at": after(0)}))
 
@@ -80,11 +80,11 @@ def test_figures_of_fewer_runs_leave_none_of_an_older_look(both: tuple[RunStore,
     assert ledger.figures() == some_figures(1)
 
 
-def test_before_the_first_look_there_are_no_figures(both: tuple[RunStore, Ledger]) -> None:
+def test_before_the_first_look_there_are_no_figures(both: tuple[RunStore, SpendingLedger]) -> None:
     assert both[1].figures() is None
 
 
-def test_what_people_were_told_is_noted(both: tuple[RunStore, Ledger]) -> None:
+def test_what_people_were_told_is_noted(both: tuple[RunStore, SpendingLedger]) -> None:
     store, _ = both
     before = store.was_told(RUN_ID, "failed")
     store.record_told(RUN_ID, "failed", START)

@@ -55,6 +55,8 @@ def test_a_package_has_one_version_in_all_locks() -> None:
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_what_is_asked_for_is_locked(lock: Path) -> None:
     asked = (lock.with_suffix(".in")).read_text().splitlines()
-    names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in asked if line and line[0] not in "#-"}
+    names = {
+        re.split(r"[\[=<>~ ]", line)[0].lower().replace(".", "-") for line in asked if line and line[0] not in "#-"
+    }
 
     assert names <= set(pins(lock))
