@@ -37,8 +37,8 @@ from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
-from runctl.model.history import MetricsHistory
 from runctl.model.figures import Figures
+from runctl.model.history import MetricsHistory
 from runctl.model.ids import AttemptNumber, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
