@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runctl.client.clients import Clients
     from runctl.client.code_sync import SyncedCode
     from runctl.client.deploying import Choices, DeploymentPlan, Site
+    from runctl.client.deployment import Subscribing
     from runctl.client.destroying import Inventory, Remains
     from runctl.client.downloading import Download, FetchedFile
     from runctl.client.estimate import Estimate
@@ -90,6 +91,11 @@ class ClientPort(Protocol):
 
     def priced(self, attempts: "Sequence[Attempt]") -> "tuple[Attempt, ...]":
         """The attempts with the prices in force since their launch."""
+        ...
+
+    @property
+    def subscriptions(self) -> "Subscribing":
+        """Who hears what is told of runs."""
         ...
 
     def costs_of(self, run: "Run") -> dict[str, Any]:

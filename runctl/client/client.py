@@ -12,7 +12,7 @@ from typing import Any, Final
 from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
 from runctl.client.code_memory import default_folder
 from runctl.client.code_sync import CodeSync, SyncedCode
-from runctl.client.deployment import Deployment, MachineTypes
+from runctl.client.deployment import Deployment, MachineTypes, Subscribing
 from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
@@ -356,6 +356,11 @@ class Client:
     def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
         """What happened to the run, in order."""
         return self._deployment.runs.events(run_id)
+
+    @property
+    def subscriptions(self) -> Subscribing:
+        """Who hears what is told of runs."""
+        return self._deployment.subscriptions
 
     # -- money ---------------------------------------------------------------------------------------------------
 

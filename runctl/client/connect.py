@@ -13,6 +13,7 @@ from runctl.aws.prices import Ec2Prices
 from runctl.aws.results import Results
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
 from runctl.aws.stop_function import StopFunction
+from runctl.aws.subscriptions import Subscriptions
 from runctl.aws.training_log import TrainingLog
 from runctl.client.clients import Clients, find_clients
 from runctl.client.place import Place
@@ -89,6 +90,11 @@ class AwsDeployment:
     def ledger(self) -> LedgerTable:
         """The runs table's sums."""
         return LedgerTable(self._outputs.runs_table, self._clients.get("dynamodb"))
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Who hears what is told."""
+        return Subscriptions(self._clients.get("sns"), self._outputs.topic_arn)
 
     @property
     def machines(self) -> Ec2Machines:

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Protocol
 
 from runctl.aws.results import LeftHistory, Output
+from runctl.aws.results import Output
+from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket
 from runctl.client.place import Place
@@ -117,6 +119,22 @@ class Machines(Protocol):
         ...
 
 
+class Subscribing(Protocol):
+    """The topic's subscriptions."""
+
+    def add(self, protocol: str, endpoint: str) -> Subscription:
+        """Let somebody hear; adding twice is fine."""
+        ...
+
+    def all(self) -> tuple[Subscription, ...]:
+        """All of them."""
+        ...
+
+    def remove(self, endpoint: str) -> int:
+        """Let an endpoint hear no more; answers how many subscriptions it had."""
+        ...
+
+
 class TrainingLogs(Protocol):
     """CloudWatch Logs: one stream an attempt."""
 
@@ -191,6 +209,11 @@ class Deployment(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The runs table's sums."""
+        ...
+
+    @property
+    def subscriptions(self) -> Subscribing:
+        """Who hears what is told."""
         ...
 
     @property

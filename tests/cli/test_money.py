@@ -1,4 +1,4 @@
-"""`runctl estimate`, `cost` and `resources`."""
+"""`runctl estimate`, `cost`, `resources` and `notify`."""
 
 import json
 from datetime import timedelta
@@ -203,3 +203,30 @@ def test_without_machines_it_says_so(runctl: CommandLine) -> None:
 
     assert (ended.exit_code, ended.stdout) == (0, "")
     assert "No machine" in ended.stderr
+
+
+# -- notify ------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_hears_until_it_is_removed(runctl: CommandLine) -> None:
+    added = runctl("notify", "add", "email", "ada@example.org")
+    listed = data(runctl, "notify", "list")["subscriptions"]
+    removed = runctl("notify", "remove", "ada@example.org")
+
+    assert "must confirm first" in added.stdout
+    assert listed == [{"protocol": "email", "endpoint": "ada@example.org", "is_confirmed": False}]
+    assert removed.exit_code == 0
+    assert data(runctl, "notify", "list")["subscriptions"] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("email", "nobody"), ("https", "ftp://example.org"), ("https", "http://example.org/x"), ("pigeon", "a@b.c")],
+)
+def test_what_is_no_address_is_refused_and_nothing_is_added(runctl: CommandLine, words: tuple[str, str]) -> None:
+    assert runctl("notify", "add", *words).exit_code == 2
+    assert runctl.deployment.subscriptions.found == []
+
+
+def test_who_never_heard_cannot_be_removed(runctl: CommandLine) -> None:
+    assert runctl("notify", "remove", "ada@example.org").exit_code == 3

@@ -12,6 +12,8 @@ from typing import Any
 
 from runctl.aws.code_objects import StoredObject
 from runctl.aws.results import LeftHistory, Output
+from runctl.aws.results import Output
+from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
 from runctl.client.place import Place
@@ -332,6 +334,25 @@ class MemoryMachines:
 
 
 @dataclass
+class MemorySubscriptions:
+    """The topic's subscriptions; nobody confirms."""
+
+    found: list[Subscription] = field(default_factory=list[Subscription])
+
+    def add(self, protocol: str, endpoint: str) -> Subscription:
+        self.found.append(Subscription(protocol, endpoint, is_confirmed=False))
+        return self.found[-1]
+
+    def all(self) -> tuple[Subscription, ...]:
+        return tuple(self.found)
+
+    def remove(self, endpoint: str) -> int:
+        kept = [each for each in self.found if each.endpoint != endpoint]
+        removed, self.found = len(self.found) - len(kept), kept
+        return removed
+
+
+@dataclass
 class MemoryDeployment:
     """All of it, and the client of it."""
 
@@ -344,6 +365,7 @@ class MemoryDeployment:
     results: MemoryResults = field(default_factory=MemoryResults)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     machines: MemoryMachines = field(default_factory=MemoryMachines)
+    subscriptions: MemorySubscriptions = field(default_factory=MemorySubscriptions)
     has_console: bool = True
     instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"
     slept_s: list[float] = field(default_factory=list[float])
