@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Protocol
 
 from runctl.aws.results import LeftHistory, Output
-from runctl.aws.results import Output
 from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket

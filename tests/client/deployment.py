@@ -12,7 +12,6 @@ from typing import Any
 
 from runctl.aws.code_objects import StoredObject
 from runctl.aws.results import LeftHistory, Output
-from runctl.aws.results import Output
 from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
