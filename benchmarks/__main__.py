@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from benchmarks.bench_cloud import REPOSITORY, BenchCloud
 from benchmarks.code_sync import code_sync
+from benchmarks.hand_over import hand_over
 from benchmarks.notice import notice
 from runctl.model.names import Function
 from tests.demo.command_line import CommandFailed
@@ -111,6 +112,7 @@ BENCHMARKS: Final[dict[str, Callable[[BenchCloud], tuple[dict[str, Any], bool]]]
     "memory": memory,
     "code_sync": code_sync,
     "notice": notice,
+    "hand_over": hand_over,
 }
 
 

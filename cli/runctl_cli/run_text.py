@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from runctl.model.run import Run
 
 _BEGINS_WITHIN = timedelta(minutes=2)
+
+_REFUSALS_SHOWN = 4
+"""Of what AWS refused; `runctl events` has all of it."""
 """An execution admits its run within seconds of its start; cold functions and throttles are allowed for."""
 
 _COLOURS = {
@@ -108,6 +111,7 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
         facts.append(("Checkpoint", f"{run.checkpoint.name}{step}, saved {age_text(run.checkpoint.saved_at)}"))
     if run.capacity_wait is not None and run.capacity_wait.next_try_at is not None and not run.status.is_terminal:
         facts.append(("Next try", _clock(run.capacity_wait.next_try_at)))
+        facts.extend(("Refused", refusal) for refusal in run.capacity_wait.refusals[:_REFUSALS_SHOWN])
     cost = run_cost(attempts, now)
     parts = [usd_text(cost.accrued_usd) + ("" if cost.is_complete else " for the machines whose price is known")]
     if run.estimated_usd is not None:

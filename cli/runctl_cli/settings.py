@@ -73,6 +73,7 @@ class RunSettings(_Section):
 
     instance_type: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)] = ("t3.medium",)
     purchase: PurchaseOption = PurchaseOption.ON_DEMAND
+    fallback: bool = False
     disk_gib: Annotated[int, Field(ge=8, le=16_384)] | None = None
     instance_profile: str | None = None
     max_runtime: Duration = timing.MAX_RUNTIME
@@ -80,6 +81,7 @@ class RunSettings(_Section):
     capacity_timeout: Duration = timing.CAPACITY_TIMEOUT
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     notify: NotifyLevel = NotifyLevel.ALL
+    retry_exit_codes: tuple[Annotated[int, Field(ge=1, le=255)], ...] = ()
     keep_checkpoints: Annotated[int, Field(ge=1, le=1_000)] = 3
     verify_checkpoints: bool = False
     on_notice: OnNotice = OnNotice.SAVE

@@ -25,6 +25,8 @@ target = "local"
 # instance_type = ["t3.medium"]
 # How machines are paid for: "on-demand", or "spot" for a fraction of it: EC2 may take them back, and the run resumes.
 # purchase = "on-demand"
+# Spot runs only: go on on demand when spot pools refuse for ten minutes, or take back two machines in an hour.
+# fallback = false
 # Size of a machine's disk (gp3), in GiB.  Default: 100.
 # disk_gib = 200
 # Instance profile of the machines, one that was allowed at deployment.  Default: the deployment's own.
@@ -38,6 +40,8 @@ target = "local"
 # notify = "all"
 # How often a failure of the training itself is tried again.
 # retries = 0
+# Only failures with one of these exit codes.  Default: all.
+# retry_exit_codes = [3, 17]
 # Checkpoints that are kept, and whether a run that leaves none has failed.
 # keep_checkpoints = 3
 # verify_checkpoints = false

@@ -34,6 +34,14 @@ def parse_usd(text: str) -> Decimal:
     return amount
 
 
+def parse_exit_codes(text: str) -> tuple[int, ...]:
+    """Read `3` or `3,17`: exit codes from 1 to 255. Raises ValueError with a sentence."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and 1 <= int(word) <= 255 for word in words):
+        raise ValueError(f"{text!r} are not exit codes; write numbers from 1 to 255, for example 3 or 3,17")
+    return tuple(int(word) for word in words)
+
+
 def parse_variable(text: str) -> tuple[str, str]:
     """Read `KEY=VALUE`. Raises ValueError with a sentence, which does not show the value."""
     name, equals, value = text.partition("=")

@@ -32,6 +32,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         machines=deployed.machines,
         commands=deployed.commands,
         now=deployed.now,
+        turn=step.turn,
     )
     logger.info("waiting for SSM", extra={"answer": answer})
     return answer

@@ -27,6 +27,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         machines=deployed.machines,
         commands=deployed.commands,
         bucket=deployed.bucket,
+        notifications=deployed.notifications,
         now=deployed.now,
     )
     logger.info("next step decided", extra={"answer": answer})

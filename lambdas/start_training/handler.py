@@ -34,6 +34,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         bucket=deployed.bucket,
         settings=deployed.settings,
         now=deployed.now,
+        turn=step.turn,
     )
     logger.info("training handed over", extra={"answer": answer})
     return answer

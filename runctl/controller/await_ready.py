@@ -29,16 +29,23 @@ def await_ready(
     machines: Machines,
     commands: Commands,
     now: Clock,
+    turn: str = "",
 ) -> dict[str, Any]:
-    """Store the token of `Wait for SSM`, then look at EC2 and SSM for what no event will say again."""
+    """Store the token of `Wait for SSM`, then look at EC2 and SSM for what no event will say again.
+
+    An invocation that a later one has overtaken (`turn`) does nothing.
+    """
     run = load_open_run(runs, state.run_id)
     attempt = load_attempt(runs, run.run_id, state.current_attempt)
     if attempt.instance_id is None:
         raise ConfigurationError(f"Attempt {attempt.number} of run {run.run_id} has no machine to wait for.")
     at = now()
+    if attempt.turn > turn:
+        return {"run_id": run.run_id, "attempt": attempt.number, "answered": False, "overtaken": True}
     waiting = f"Waiting until the {sentences.machine(attempt)} is reachable through SSM."
     move(runs, run, RunStatus.WAITING_FOR_SSM, waiting, at)
-    runs.store_token(run.run_id, attempt.number, Wait.READY, task_token)
+    if not runs.store_token(run.run_id, attempt.number, Wait.READY, task_token, turn):
+        return {"run_id": run.run_id, "attempt": attempt.number, "answered": False, "overtaken": True}
     answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)
     if not answered and _look(attempt, attempt.instance_id, runs=runs, machines=machines, commands=commands, at=at):
         answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)

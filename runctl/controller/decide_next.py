@@ -10,7 +10,7 @@ from runctl.controller.departures import end_machine, is_invisible_yet, is_ours
 from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
 from runctl.controller.hand_over import close_attempts
 from runctl.controller.loading import load_run
-from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore
+from runctl.controller.ports import Bucket, Clock, Commands, Machines, Notifications, RunStore
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import MachineStillAlive
 from runctl.model.attempt import Attempt, FactKind
@@ -33,6 +33,7 @@ def decide_next(
     machines: Machines,
     commands: Commands,
     bucket: Bucket,
+    notifications: Notifications,
     now: Clock,
 ) -> dict[str, Any]:
     """Decide what follows the end of the current attempt; a repeated invocation answers the same.
@@ -71,7 +72,7 @@ def decide_next(
     if decision.action is Action.CONCLUDE:
         _let_them_save(run, situation.attempts, decision, at)
     needs_new_attempt = decision.action is Action.LAUNCH or (
-        decision.action is Action.WAIT and attempt.instance_id is not None
+        decision.action is Action.WAIT and attempt.instance_id is not None and not ending.is_passing
     )
     hands_over_now = needs_new_attempt and attempt.hands_over
     if (decision.action is Action.CONCLUDE or needs_new_attempt) and not hands_over_now:
@@ -83,8 +84,17 @@ def decide_next(
         number = run.attempt
     elif decision.action is Action.WAIT:
         _write_wait(run, attempt, decision, runs=runs, at=at)
+    if decision.tell:
+        _tell(run, decision, notifications)
     wait_s = int(decision.delay // timedelta(seconds=1))
     return _answer(decision.action, number, decision.reason, decision.text, wait_s)
+
+
+def _tell(run: Run, decision: recovery.RecoveryDecision, notifications: Notifications) -> None:
+    """Tell people, once in a row of waits, that no machine is to be had, or that the run is paid for otherwise now."""
+    what = "goes on on demand" if decision.fell_back_at is not None else "waits for a machine"
+    next_try = "" if decision.capacity_wait is None else f"\nSee what is tried: runctl status {run.run_id}"
+    notifications.send(f"runctl: {run.name} {what}", f"{run.name} ({run.run_id}): {decision.text}{next_try}")
 
 
 def _answer(action: Action, number: AttemptNumber, reason: Reason, text: str, wait_s: int = 0) -> dict[str, Any]:
@@ -194,6 +204,7 @@ def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *
             "message": decision.text,
             "capacity_wait": decision.capacity_wait,
             "hand_over_from": _hands_over(run, ended),
+            "fell_back_at": run.fell_back_at or decision.fell_back_at,
             "updated_at": at,
         }
     )
@@ -216,7 +227,12 @@ def _write_wait(
 ) -> None:
     """Write that the run waits, until when, and what AWS answered."""
     waiting = run.model_copy(
-        update={"message": decision.text, "capacity_wait": decision.capacity_wait, "updated_at": at}
+        update={
+            "message": decision.text,
+            "capacity_wait": decision.capacity_wait,
+            "fell_back_at": run.fell_back_at or decision.fell_back_at,
+            "updated_at": at,
+        }
     )
     wait = decision.capacity_wait
     tries = 0 if wait is None else wait.tries

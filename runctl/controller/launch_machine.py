@@ -1,5 +1,6 @@
 """Launch the attempt's machine: the launch try is written whole before the call and replayed unchanged."""
 
+from datetime import datetime
 from typing import Any
 
 from runctl.controller.limits import look_in_time
@@ -70,7 +71,7 @@ def _launched(
             return found
     else:
         role_id = instance_profiles.role_of(run.spec.instance_profile, settings.instance_profiles)
-        launch = _next_try(run, attempt, role_id, runs=runs, machines=machines, settings=settings)
+        launch = _next_try(run, attempt, role_id, runs=runs, machines=machines, settings=settings, at=now())
         attempt = runs.save_attempt(attempt.model_copy(update={"launch": launch, "role_id": role_id}))
     try:
         answer = machines.create_fleet(launch.request)
@@ -82,6 +83,10 @@ def _launched(
     if not answer.machines:
         _close_try(attempt, answer.errors, runs=runs, now=now)
         raise refusals.error_of_refusals(answer.errors)
+    if answer.errors:
+        # The pools that refused while another did not: the run's next machine is not looked for there.
+        refused = launch.model_copy(update={"errors": answer.errors})
+        runs.save_attempt(attempt.model_copy(update={"launch": refused}))
     return _with_zone(answer, machines)
 
 
@@ -102,12 +107,19 @@ def _from_view(view: MachineView) -> LaunchedMachine:
 
 
 def _next_try(
-    run: Run, attempt: Attempt, role_id: str | None, *, runs: RunStore, machines: Machines, settings: ControllerSettings
+    run: Run,
+    attempt: Attempt,
+    role_id: str | None,
+    *,
+    runs: RunStore,
+    machines: Machines,
+    settings: ControllerSettings,
+    at: datetime,
 ) -> LaunchTry:
     number = 1 if attempt.launch is None else attempt.launch.number + 1
     types = machines.machine_types(run.spec.instance_types)
-    earlier = [other for other in runs.attempts(run.run_id) if other.number < attempt.number]
-    chosen = pools.choose_pools(types, machines.subnets(settings.subnet_ids), earlier, number)
+    known = [other for other in runs.attempts(run.run_id) if other.number <= attempt.number]
+    chosen = pools.choose_pools(types, machines.subnets(settings.subnet_ids), known, number, at)
     by_platform = {(kind.architecture, kind.accelerator): kind for kind in types}
     images = {platform: machines.image_id(kind) for platform, kind in by_platform.items()}
     request = pools.fleet_request(

@@ -133,8 +133,9 @@ class RunStore(Protocol):
         """
         ...
 
-    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
-        """Keep the token that a waiting state of the attempt is answered with; a later one replaces it."""
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken, turn: str = "") -> bool:
+        """Keep the token that the attempt's waiting state is answered with, in place of any other, unless one of a
+        later turn is there; says whether it was kept. Raises NotFoundError when there is no such attempt."""
         ...
 
     def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:

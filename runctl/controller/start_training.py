@@ -40,13 +40,14 @@ def start_training(
     bucket: Bucket,
     settings: ControllerSettings,
     now: Clock,
+    turn: str = "",
 ) -> dict[str, Any]:
     """Hand the run over to the machine's agent. The command goes out last, for after it there is no way back.
 
     Raises StopRequested for a run that was asked to stop before, CheckpointMissing for one that resumes another of
     which nothing is left, and MachineNotReady when SSM does not know the machine. A repeated invocation replaces token
     and hand-off, from which the agent takes its new token, and sends no second start command; a stop that an earlier
-    one could not pass on is passed on.
+    one could not pass on is passed on. An invocation that a later one has overtaken (`turn`) does nothing.
     """
     run = load_open_run(runs, state.run_id)
     attempt = load_attempt(runs, run.run_id, state.current_attempt)
@@ -56,48 +57,15 @@ def start_training(
     if run.stop_request is not None and attempt.command_id is None:
         raise StopRequested(sentences.stop_requested(run.stop_request))
     at = now()
+    if not runs.store_token(run.run_id, attempt.number, Wait.TRAIN, task_token, turn):
+        return {"run_id": run.run_id, "attempt": attempt.number, "answered": False, "overtaken": True}
     if FactKind.STARTED not in attempt.facts:
         preparing = f"The {sentences.machine(attempt)} prepares code and environment."
         run = move(runs, run, RunStatus.PREPARING, preparing, at, capacity_wait=None)
     must_fence = _must_fence(run, attempt, runs=runs, machines=machines, bucket=bucket, at=at)
     points = () if must_fence else offered_points(run, attempt, runs=runs, bucket=bucket)
-    bucket.put_job(
-        instance_id,
-        AgentJob(
-            run_id=run.run_id,
-            attempt=attempt.number,
-            instance_id=instance_id,
-            task_token=task_token,
-            secret=attempt.secret,
-            region=settings.region,
-            bucket=settings.bucket,
-            bus_name=settings.bus_name,
-            log_group=settings.machine_log_group,
-            log_stream=keys.log_stream(run.run_id, attempt.number),
-            metrics_stream=keys.metrics_stream(run.run_id, attempt.number),
-            prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id),
-            code=run.spec.code,
-            script=run.spec.script,
-            module=run.spec.module,
-            command=run.spec.command,
-            args=run.spec.args,
-            environment=run.spec.environment,
-            secrets=run.spec.secrets,
-            setup=run.spec.setup,
-            keep_machine=run.keeps_machine,
-            resume_points=points,
-            must_fence=must_fence,
-            keep_checkpoints=run.spec.keep_checkpoints,
-            verify_checkpoints=run.spec.verify_checkpoints,
-            on_notice=run.spec.on_notice,
-            max_runtime_s=_runtime_left_s(run, attempt, runs=runs, at=at),
-            save_limit_s=run.spec.save_limit_s,
-            heartbeat_interval_s=run.spec.heartbeat_interval_s,
-            dead_man_s=settings.dead_man_s,
-        ),
-        role_id=attempt.role_id,
-    )
-    runs.store_token(run.run_id, attempt.number, Wait.TRAIN, task_token)
+    job = _job(run, attempt, instance_id, points, runs=runs, bucket=bucket, settings=settings, at=at)
+    _hand_off(job.model_copy(update={"must_fence": must_fence}), attempt.role_id, runs=runs, bucket=bucket)
     _look(attempt, instance_id, runs=runs, machines=machines, at=at)
     answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)
     if not answered:
@@ -111,6 +79,60 @@ def start_training(
         "resume_points": [point.manifest_key for point in points],
         "answered": answered,
     }
+
+
+def _job(
+    run: Run,
+    attempt: Attempt,
+    instance_id: InstanceId,
+    points: tuple[ResumePoint, ...],
+    *,
+    runs: RunStore,
+    bucket: Bucket,
+    settings: ControllerSettings,
+    at: datetime,
+) -> AgentJob:
+    return AgentJob(
+        run_id=run.run_id,
+        attempt=attempt.number,
+        instance_id=instance_id,
+        task_token=attempt.tokens.get(Wait.TRAIN, TaskToken("")),
+        secret=attempt.secret,
+        region=settings.region,
+        bucket=settings.bucket,
+        bus_name=settings.bus_name,
+        log_group=settings.machine_log_group,
+        log_stream=keys.log_stream(run.run_id, attempt.number),
+        metrics_stream=keys.metrics_stream(run.run_id, attempt.number),
+        prefix=bucket.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id),
+        code=run.spec.code,
+        script=run.spec.script,
+        module=run.spec.module,
+        command=run.spec.command,
+        args=run.spec.args,
+        environment=run.spec.environment,
+        secrets=run.spec.secrets,
+        setup=run.spec.setup,
+        keep_machine=run.keeps_machine,
+        resume_points=points,
+        keep_checkpoints=run.spec.keep_checkpoints,
+        verify_checkpoints=run.spec.verify_checkpoints,
+        on_notice=run.spec.on_notice,
+        max_runtime_s=_runtime_left_s(run, attempt, runs=runs, at=at),
+        save_limit_s=run.spec.save_limit_s,
+        heartbeat_interval_s=run.spec.heartbeat_interval_s,
+        dead_man_s=settings.dead_man_s,
+    )
+
+
+def _hand_off(job: AgentJob, role_id: str | None, *, runs: RunStore, bucket: Bucket) -> None:
+    """Write the hand-off with the token that is stored, and again when another was stored meanwhile: of two invocations
+    that overlap, both leave the later one's token for the agent."""
+    token: TaskToken | None = None
+    while (stored := load_attempt(runs, job.run_id, job.attempt).tokens.get(Wait.TRAIN)) != token:
+        token = stored
+        if stored is not None:
+            bucket.put_job(job.instance_id, job.model_copy(update={"task_token": stored}), role_id=role_id)
 
 
 def _must_fence(

@@ -103,6 +103,9 @@ class Attempt(Model):
     """What the machine cost, once EC2 has said how and when it ended."""
     command_id: str | None = None
     tokens: dict[Wait, TaskToken] = {}
+    """The token of the state that waits; of the one that was entered last, for an attempt waits in one at a time."""
+    turn: str = ""
+    """Which invocation stored that token (`StepInput.turn`): an earlier one that is late does not replace it."""
     facts: dict[FactKind, Fact] = {}
     version: Annotated[int, Field(ge=1)] = 1
 

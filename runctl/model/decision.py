@@ -91,3 +91,12 @@ class StepInput(WireModel):
 
     state: StepState
     task_token: TaskToken | None = None
+    entered_at: str = ""
+    """When the state was entered, as Step Functions writes it: strings that sort as times do."""
+    retry: int = 0
+    """How often the state was tried again since."""
+
+    @property
+    def turn(self) -> str:
+        """Which of several invocations of waiting states is the later one: strings that sort in their order."""
+        return f"{self.entered_at}#{self.retry:04d}"

@@ -96,6 +96,10 @@ class RunRequest(Model):
     save_limit_s: Annotated[int, Field(ge=1, le=3_600)] = int(timing.SAVE_LIMIT.total_seconds())
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     """How often a failure of the training itself is tried again."""
+    retry_exit_codes: tuple[Annotated[int, Field(ge=1, le=255)], ...] = ()
+    """Only failures with one of these exit codes are tried again; empty: all of them."""
+    fallback: bool = False
+    """Whether a spot run may go on on demand when the spot pools refuse or take back too often."""
     keep_machine_s: Annotated[int, Field(ge=600, le=30 * 86_400)] | None = None
     """How long the machine is kept after a training that succeeded, counted from its launch; None: it is ended."""
     notify: NotifyLevel = NotifyLevel.ALL
@@ -125,6 +129,14 @@ class RunRequest(Model):
         twice = sorted(self.environment.keys() & self.secrets.keys())
         if twice:
             raise ValueError(f"{twice[0]} is given both as a variable and as a secret")
+        return self
+
+    @model_validator(mode="after")
+    def _retries_make_sense(self) -> "RunRequest":
+        if self.retry_exit_codes and not self.retries:
+            raise ValueError("retry_exit_codes says which failures are tried again, retries how often; give both")
+        if self.fallback and self.purchase_option is not PurchaseOption.SPOT:
+            raise ValueError("fallback is for spot runs")
         return self
 
     @property
@@ -170,6 +182,8 @@ class CapacityWait(Model):
     waiting_since: UtcDatetime
     tries: Annotated[int, Field(ge=1)]
     next_try_at: UtcDatetime | None = None
+    told: bool = False
+    """Whether people were told that there is no machine."""
     waited_for_quota: bool = False
     """Whether the one wait for a machine of one's own to free its quota has been had."""
     refusals: tuple[str, ...] = ()
@@ -227,6 +241,8 @@ class Run(Model):
     """Whether the execution was stopped from outside, so that no state of it will conclude the run."""
     attempt: AttemptNumber = AttemptNumber(0)
     """Number of the current attempt; 0 before the first."""
+    fell_back_at: UtcDatetime | None = None
+    """From when on a spot run with `fallback` launches on demand."""
     hand_over_from: AttemptNumber | None = None
     """The earlier attempt whose machine still saves and may train on during its notice: its checkpoints and figures
     count until the current attempt's fence opens. None when the current attempt is the only one that may train."""

@@ -40,14 +40,23 @@ def next_try(
     if left < _LAST_TRY_MARGIN:
         return None
     delay = whole_seconds(min(backoff(tries), left))
+    tell = is_to_be_told(wait, now, delay)
     planned = CapacityWait(
         waiting_since=since,
         tries=tries,
         next_try_at=now + delay,
+        told=tell or (wait is not None and wait.told),
         waited_for_quota=wait is not None and wait.waited_for_quota,
         refusals=refusals,
     )
-    return WaitForCapacity(delay, planned, is_to_be_told(wait, now, delay))
+    return WaitForCapacity(delay, planned, tell)
+
+
+def no_later_than(planned: WaitForCapacity, limit: datetime, now: datetime) -> WaitForCapacity:
+    """The same plan with its next try at `limit`, or at once when that is over."""
+    delay = whole_seconds(max(limit - now, timedelta()))
+    wait = planned.wait.model_copy(update={"next_try_at": now + delay})
+    return WaitForCapacity(delay, wait, planned.tell)
 
 
 def wait_for_quota(wait: CapacityWait | None, refusals: tuple[str, ...], now: datetime) -> WaitForCapacity:
@@ -56,6 +65,7 @@ def wait_for_quota(wait: CapacityWait | None, refusals: tuple[str, ...], now: da
         waiting_since=now if wait is None else wait.waiting_since,
         tries=1 if wait is None else wait.tries + 1,
         next_try_at=now + QUOTA_WAIT,
+        told=wait is not None and wait.told,
         waited_for_quota=True,
         refusals=refusals,
     )
@@ -63,11 +73,11 @@ def wait_for_quota(wait: CapacityWait | None, refusals: tuple[str, ...], now: da
 
 
 def is_to_be_told(wait: CapacityWait | None, now: datetime, delay: timedelta) -> bool:
-    """Whether this is the wait in which the time comes to tell people; true once in a row of waits."""
+    """Whether people are to be told now: once in a row of waits, at the beginning of the wait in which the time for it
+    comes, or later when that one was missed."""
     if wait is None:
         return delay >= timing.CAPACITY_TOLD_AFTER
-    told_at = wait.waiting_since + timing.CAPACITY_TOLD_AFTER
-    return now < told_at <= now + delay
+    return not wait.told and wait.waiting_since + timing.CAPACITY_TOLD_AFTER <= now + delay
 
 
 def whole_seconds(span: timedelta) -> timedelta:

@@ -6,7 +6,7 @@ state machine caught. A stop request explains an end that nothing else explains.
 
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from runctl import errors
 from runctl.model.attempt import Attempt, FactKind, Wait
@@ -52,6 +52,24 @@ class Ending:
     reason: Reason
     text: str
     exit_code: int | None = None
+    is_passing: bool = False
+    """Nothing has ended: AWS did not answer, or said slow down, for longer than a step is tried again. The same attempt
+    goes on when that is over."""
+
+
+PASSING: Final = frozenset(
+    {
+        errors.Throttled.__name__,
+        errors.AwsUnavailable.__name__,
+        "Lambda.TooManyRequestsException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.ClientExecutionTimeoutException",
+    }
+)
+"""Errors of a step that say nothing of the attempt (Step Functions Developer Guide, "Handle transient Lambda service
+exceptions"). They are waited out like a lack of capacity."""
 
 
 def classify(evidence: Evidence) -> Ending:
@@ -112,6 +130,10 @@ def _from_failure(evidence: Evidence) -> Ending | None:
         return None
     if failure.Error in (HEARTBEAT_TIMEOUT, TIMEOUT):
         return _timed_out(evidence, failure.Error)
+    if failure.Error in PASSING and evidence.stop_request is None:
+        said = message_of(failure)
+        text = f"AWS did not do what it was asked for ({failure.Error}" + (f": {said.rstrip('.')})." if said else ").")
+        return Ending(Reason.CAPACITY, text, is_passing=True)
     error = _ERROR_NAMED.get(failure.Error)
     if error is None or error.reason is Reason.CONTROLLER:
         return None

@@ -1,6 +1,7 @@
 """Facts read with their meaning: how the training ended, how the machine went."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from runctl.errors import (
     AttemptEnded,
@@ -17,6 +18,7 @@ from runctl.errors import (
 from runctl.model.agent_event import EndedWhy, TrainingEnded
 from runctl.model.attempt import Attempt, FactKind
 from runctl.model.machine import SPOT_TERMINATION, MachineView
+from runctl.model.status import Reason
 
 SAVED_RESUME_ME = 75
 """`EX_TEMPFAIL` of sysexits: the training saved and wants to be resumed (docs/training-scripts.md)."""
@@ -96,3 +98,11 @@ def error_of_report(ended: TrainingEnded, attempt: Attempt, *, stop_requested: b
     if stop_requested:
         return StopRequested
     return SpotInterruption if is_interrupted(attempt) else NoProgress
+
+
+def taken_back_at(attempt: Attempt) -> datetime | None:
+    """When EC2 announced, or was seen, to take the attempt's spot machine back; None when it did not."""
+    if not is_interrupted(attempt) and attempt.reason is not Reason.SPOT_INTERRUPTION:
+        return None
+    seen = [attempt.facts[kind].at for kind in (FactKind.WARNED, FactKind.GONE) if kind in attempt.facts]
+    return min(seen, default=attempt.ended_at)

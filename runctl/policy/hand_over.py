@@ -80,9 +80,11 @@ def verdict(run: Run, earlier: Iterable[Attempt]) -> Ending | None:
             continue
         if ending.reason in (Reason.COMPLETED, Reason.TIMEOUT):
             return ending
-        failures += ending.reason in USERS_OWN
-        if failures > run.spec.retries and ending.reason in USERS_OWN:
-            return ending
+        if ending.reason in USERS_OWN:
+            failures += 1
+            codes = run.spec.retry_exit_codes
+            if failures > run.spec.retries or (codes and ending.exit_code not in codes):
+                return ending
     return None
 
 

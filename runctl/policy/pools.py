@@ -5,19 +5,28 @@ strategies for EC2 Fleet or Spot Fleet to determine how instances are launched".
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 from runctl.model.attempt import Attempt
+from runctl.model.aws_codes import AwsCodeKind
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.machine import MachineType, Subnet
 from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
-from runctl.model.status import Reason
+from runctl.policy.facts import taken_back_at
+from runctl.policy.refusals import kind_of_refusal
 
 _TAG_VALUE_CHARACTERS: Final = 256  # EC2 User Guide, "Tag your Amazon EC2 resources": tag restrictions
+
+
+PoolKey = tuple[str | None, str | None]
+
+COOL_AFTER_INTERRUPTION: Final = timedelta(hours=1)
+COOL_AFTER_REFUSAL: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -27,33 +36,71 @@ class Pool:
     instance_type: str
     subnet: Subnet
 
+    @property
+    def key(self) -> PoolKey:
+        """Type and zone: what EC2 means by a pool, together with the purchase option."""
+        return self.instance_type, self.subnet.availability_zone
+
 
 def client_token(run_id: RunId, number: AttemptNumber, launch_try: int) -> str:
     """Make the token under which EC2 remembers a launch try's answer (at most 64 ASCII characters)."""
     return hashlib.sha256(f"{run_id}/{number}/{launch_try}".encode()).hexdigest()
 
 
+def option_now(run: Run) -> PurchaseOption:
+    """How the run's next machine is paid for."""
+    return run.spec.purchase_option if run.fell_back_at is None else PurchaseOption.ON_DEMAND
+
+
 def choose_pools(
-    machine_types: Sequence[MachineType], subnets: Iterable[Subnet], earlier: Sequence[Attempt], launch_try: int
+    machine_types: Sequence[MachineType],
+    subnets: Iterable[Subnet],
+    attempts: Sequence[Attempt],
+    launch_try: int,
+    now: datetime,
 ) -> tuple[Pool, ...]:
     """List the pools in the order of preference: types as the spec orders them, each in every zone.
 
     Of several subnets of a zone one is asked for, the next one at each try: CreateFleet refuses the same type and zone
-    twice, and a subnet may be full. The pool that EC2 just took a machine back from is left out if there is another.
+    twice, and a subnet may be full. Pools that took a machine back, had no capacity or do not exist are left out for a
+    while (`cooling`), unless no other is left: then all are asked again but those that do not exist.
     """
     by_zone: dict[str, list[Subnet]] = {}
     for subnet in subnets:
         by_zone.setdefault(subnet.availability_zone, []).append(subnet)
     chosen = [zone[(launch_try - 1) % len(zone)] for zone in by_zone.values()]
     pools = tuple(Pool(machine_type.name, subnet) for machine_type in machine_types for subnet in chosen)
-    taken = _just_taken(earlier)
-    return tuple(pool for pool in pools if (pool.instance_type, pool.subnet.availability_zone) != taken) or pools
+    missing = _refused(attempts, AwsCodeKind.UNSUPPORTED, lambda _: True)
+    cool = cooling(attempts, now)
+    exist = tuple(pool for pool in pools if pool.key not in missing) or pools
+    return tuple(pool for pool in exist if pool.key not in cool) or exist
 
 
-def _just_taken(earlier: Sequence[Attempt]) -> tuple[str | None, str | None] | None:
-    if not earlier or not (earlier[-1].is_draining or earlier[-1].reason is Reason.SPOT_INTERRUPTION):
-        return None
-    return earlier[-1].instance_type, earlier[-1].availability_zone
+def cooling(attempts: Sequence[Attempt], now: datetime) -> frozenset[PoolKey]:
+    """The pools that are not asked now: EC2 took a machine of the run back from them within COOL_AFTER_INTERRUPTION, or
+    they had no capacity within COOL_AFTER_REFUSAL while another pool had."""
+    taken = {
+        (attempt.instance_type, attempt.availability_zone)
+        for attempt in attempts
+        if (at := taken_back_at(attempt)) is not None and now - at < COOL_AFTER_INTERRUPTION
+    }
+    full = _refused(attempts, AwsCodeKind.CAPACITY, lambda at: now - at < COOL_AFTER_REFUSAL)
+    return frozenset(taken) | full
+
+
+def _refused(
+    attempts: Sequence[Attempt], kind: AwsCodeKind, is_recent: Callable[[datetime], bool]
+) -> frozenset[PoolKey]:
+    """The pools that were refused for a reason of this kind."""
+    return frozenset(
+        (error.get("instance_type"), error.get("availability_zone"))
+        for attempt in attempts
+        if attempt.launch is not None
+        and attempt.launch.answered_at is not None
+        and is_recent(attempt.launch.answered_at)
+        for error in attempt.launch.errors
+        if kind_of_refusal(error) is kind
+    )
 
 
 def fleet_request(
@@ -74,7 +121,8 @@ def fleet_request(
     Spot pools are left to EC2 by price and capacity; on-demand pools are tried in our order. Nothing but the
     instance and the fleet can be tagged here; volumes get their tags from the launch template.
     """
-    spot = run.spec.purchase_option is PurchaseOption.SPOT
+    option = option_now(run)
+    spot = option is PurchaseOption.SPOT
     overrides = [
         {
             **_override(pool, place, images[pool.instance_type], spot),
@@ -102,7 +150,7 @@ def fleet_request(
             "TotalTargetCapacity": 1,
             "OnDemandTargetCapacity": 0 if spot else 1,
             "SpotTargetCapacity": 1 if spot else 0,
-            "DefaultTargetCapacityType": str(run.spec.purchase_option),
+            "DefaultTargetCapacityType": str(option),
         },
         **strategy,
         "TagSpecifications": [

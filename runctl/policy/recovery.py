@@ -13,10 +13,16 @@ from runctl.model.status import Reason
 from runctl.policy import capacity, sentences
 from runctl.policy.budget_limits import has_money_for_another
 from runctl.policy.endings import Ending
+from runctl.policy.facts import taken_back_at
 from runctl.policy.runtime import WORTHWHILE, runtime_left
 
 MAX_LOST_IN_A_ROW: Final = 3
 MAX_WITHOUT_PROGRESS: Final = 3
+FALLBACK_AFTER: Final = timedelta(minutes=10)
+"""How long spot pools may refuse before a run with `fallback` launches on demand."""
+FALLBACK_INTERRUPTIONS: Final = 2
+FALLBACK_WITHIN: Final = timedelta(hours=1)
+"""That many interruptions within this time lead to on-demand machines too."""
 
 USERS_OWN: Final = frozenset({Reason.USER_ERROR, Reason.SETUP_FAILED, Reason.OUT_OF_MEMORY, Reason.CHECKPOINT_MISSING})
 """Tried again only as often as the spec asks."""
@@ -53,6 +59,8 @@ class RecoveryDecision:
     delay: timedelta = timedelta()
     capacity_wait: CapacityWait | None = None
     tell: bool = False
+    fell_back_at: datetime | None = None
+    """From when on the run launches on demand; None when nothing changes."""
 
 
 def decide(situation: Situation, now: datetime) -> RecoveryDecision:
@@ -62,6 +70,8 @@ def decide(situation: Situation, now: datetime) -> RecoveryDecision:
         return _conclude(Reason.COMPLETED, ending.text)
     if run.stop_request is not None:
         return _conclude(run.stop_request.reason, _stopped(run.stop_request, ending))
+    if ending.is_passing:
+        return _wait_for_aws(situation, now)
     if ending.reason is Reason.CAPACITY:
         return _wait_for_capacity(situation, now)
     if ending.reason is Reason.QUOTA:
@@ -86,6 +96,10 @@ def _wait_for_capacity(situation: Situation, now: datetime) -> RecoveryDecision:
     run = situation.run
     timeout = timedelta(seconds=run.spec.capacity_timeout_s)
     planned = capacity.next_try(run.capacity_wait, situation.refusals, timeout, now)
+    if planned is not None and _may_fall_back(run):
+        limit = planned.wait.waiting_since + FALLBACK_AFTER
+        if now + planned.delay >= limit:
+            return _fall_back_after_refusals(situation, capacity.no_later_than(planned, limit, now))
     if planned is None:
         waited = "" if run.capacity_wait is None else sentences.duration(now - run.capacity_wait.waiting_since)
         text = f"AWS had no machine for {waited}. {situation.ending.text}" if waited else situation.ending.text
@@ -97,9 +111,21 @@ def _wait_for_capacity(situation: Situation, now: datetime) -> RecoveryDecision:
     return _wait(planned, Reason.CAPACITY, f"{text}. {situation.ending.text}")
 
 
+def _wait_for_aws(situation: Situation, now: datetime) -> RecoveryDecision:
+    """Wait like for capacity, within the same deadline: nothing has ended, and what failed may be made again."""
+    run, text = situation.run, situation.ending.text
+    timeout = timedelta(seconds=run.spec.capacity_timeout_s)
+    planned = capacity.next_try(run.capacity_wait, (text,), timeout, now)
+    if planned is None:
+        return _conclude(Reason.CAPACITY, f"{text} It was tried again for {sentences.duration(timeout)}.")
+    return _wait(planned, Reason.CAPACITY, f"{text} The next try is in {sentences.duration(planned.delay)}.")
+
+
 def _wait_for_quota(situation: Situation, now: datetime) -> RecoveryDecision:
     had = situation.run.capacity_wait is not None and situation.run.capacity_wait.waited_for_quota
     if had or not situation.own_machine_going:
+        if _may_fall_back(situation.run):  # the quota for spot machines is another than that for on-demand ones
+            return _wait_for_capacity(situation, now)
         return _conclude(Reason.QUOTA, situation.ending.text)
     planned = capacity.wait_for_quota(situation.run.capacity_wait, situation.refusals, now)
     text = f"The run's last machine still holds its quota; the next try is in {sentences.duration(planned.delay)}."
@@ -115,7 +141,8 @@ def _wait(planned: capacity.WaitForCapacity, reason: Reason, text: str) -> Recov
 def _retry(situation: Situation, now: datetime) -> RecoveryDecision:
     earlier = sum(attempt.reason in USERS_OWN for attempt in situation.attempts[:-1])
     allowed = situation.run.spec.retries
-    if earlier >= allowed:
+    codes, code = situation.run.spec.retry_exit_codes, situation.ending.exit_code
+    if earlier >= allowed or (codes and code not in codes):
         return _conclude(situation.ending.reason, situation.ending.text)
     return _launch(situation, now, f"This is retry {earlier + 1} of {allowed}.")
 
@@ -147,8 +174,50 @@ def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
         return _conclude(
             Reason.BUDGET, f"What is left of its money is not worth another machine. {situation.ending.text}"
         )
+    fell_back_at = now if _may_fall_back(situation.run) and _interruptions(situation, now) else None
+    if fell_back_at is not None:
+        note = f"{note} {FALLBACK_INTERRUPTIONS} spot machines were taken back within an hour: {_ON_DEMAND}".strip()
     text = " ".join(part for part in (situation.ending.text, note, _resumes(situation)) if part)
-    return RecoveryDecision(Action.LAUNCH, situation.ending.reason, text)
+    return RecoveryDecision(
+        Action.LAUNCH,
+        situation.ending.reason,
+        text,
+        tell=fell_back_at is not None,
+        fell_back_at=fell_back_at,
+    )
+
+
+_ON_DEMAND: Final = "from now on the run launches on demand, at the on-demand price."
+
+
+def _may_fall_back(run: Run) -> bool:
+    return run.spec.fallback and run.fell_back_at is None
+
+
+def _interruptions(situation: Situation, now: datetime) -> bool:
+    """Whether EC2 took back as many spot machines within the hour as lead to on-demand ones."""
+    taken = [taken_back_at(attempt) for attempt in situation.attempts[:-1]]
+    if situation.ending.reason is Reason.SPOT_INTERRUPTION:
+        taken.append(now)
+    recent = [at for at in taken if at is not None and now - at <= FALLBACK_WITHIN]
+    return len(recent) >= FALLBACK_INTERRUPTIONS
+
+
+def _fall_back_after_refusals(situation: Situation, planned: capacity.WaitForCapacity) -> RecoveryDecision:
+    minutes = sentences.duration(FALLBACK_AFTER)
+    text = (
+        f"Spot pools have refused for nearly {minutes}; the next try is in {sentences.duration(planned.delay)}, and"
+        f" {_ON_DEMAND} {situation.ending.text}"
+    )
+    return RecoveryDecision(
+        Action.WAIT,
+        situation.ending.reason,
+        text,
+        delay=planned.delay,
+        capacity_wait=planned.wait,
+        tell=True,
+        fell_back_at=planned.wait.next_try_at,
+    )
 
 
 def _wait_for_its_end(situation: Situation, last: Attempt, now: datetime) -> RecoveryDecision:

@@ -49,9 +49,9 @@ def error_of_refusals(errors: Sequence[Mapping[str, str]]) -> RunctlError:
     """Make the error of a fleet that launched nothing."""
     told = refusal_sentences(errors)
     listed = "; ".join(told[:_SHOWN]) + (f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
-    kinds = {_kind_of(error) for error in errors}
+    kinds = {kind_of_refusal(error) for error in errors}
     decisive = next((kind for kind in _WEIGHT if kind in kinds), None)
-    codes = [error.get("code", "") for error in errors if _kind_of(error) is decisive]
+    codes = [error.get("code", "") for error in errors if kind_of_refusal(error) is decisive]
     code = codes[0] if codes else ""
     message = f"EC2 launched no machine. {listed}." if listed else "EC2 launched no machine and gave no reason."
     if not errors:
@@ -60,7 +60,8 @@ def error_of_refusals(errors: Sequence[Mapping[str, str]]) -> RunctlError:
     return _make(decisive, message, code)
 
 
-def _kind_of(error: Mapping[str, str]) -> AwsCodeKind | None:
+def kind_of_refusal(error: Mapping[str, str]) -> AwsCodeKind | None:
+    """Tell what one of CreateFleet's errors means."""
     code = error.get("code", "")
     if code == _WRONG_FLEET and _NOT_IN_THIS_ZONE in error.get("message", ""):
         return AwsCodeKind.UNSUPPORTED

@@ -197,20 +197,20 @@ class RunsTable:
             raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
         return False
 
-    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
-        """Keep the token that a waiting state of the attempt is answered with; a later one replaces it.
-
-        Raises NotFoundError when there is no such attempt.
-        """
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken, turn: str = "") -> bool:
+        """Keep the token that the attempt's waiting state is answered with, in place of any other, unless one of a
+        later turn is there; says whether it was kept. Raises NotFoundError when there is no such attempt."""
         update = self._update(
             items.attempt_key(run_id, number),
-            "tokens.#wait = :token",
-            _EXISTS,
-            names={"#wait": wait.value},
-            values={":token": token},
+            "tokens = :tokens, turn = :turn",
+            f"{_EXISTS} AND (attribute_not_exists(turn) OR turn <= :turn)",
+            values={":tokens": {wait.value: token}, ":turn": turn},
         )
-        if not self._try_write([update]):
+        if self._try_write([update]):
+            return True
+        if self.attempt(run_id, number) is None:
             raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
+        return False
 
     def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
         """Write the stop request and the status STOPPING unless the run has ended; answers the run as it is then.

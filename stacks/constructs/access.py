@@ -84,6 +84,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.TERMINATE_MACHINES,
             Need.ASK_SSM,
             Need.READ_RESULTS,
+            Need.NOTIFY,
         ),
         Function.CONCLUDE_RUN: CONCLUDES,
         Function.OBSERVE_MACHINE: (*CONCLUDES, Need.WRITE_HANDOFF, Need.ANSWER_TOKENS, *_COMMANDS),

@@ -13,7 +13,7 @@ from runctl import errors
 from runctl.model.decision import Action, Conclusion, Decision
 from runctl.model.names import Function, State
 from runctl.model.status import RunStatus
-from stacks.state_machine.retries import EVERY_STEP, MACHINE_GOING, SILENT_FUNCTION
+from stacks.state_machine.retries import EVERY_STEP, LAST_STEP, MACHINE_GOING, SILENT_FUNCTION, RetryPolicy
 
 STEP_TIMEOUT: Final = Duration.seconds(90)
 """Of one invocation of a step that answers at once. More than FUNCTION_TIMEOUT: Lambda's own word comes first."""
@@ -84,8 +84,12 @@ def _step(
         task_timeout=sfn.Timeout.duration(STEP_TIMEOUT),
         retry_on_service_exceptions=False,
     )
-    policies = (*EVERY_STEP, SILENT_FUNCTION)
-    for policy in (*policies, MACHINE_GOING) if state in _ENDS_MACHINES else policies:
+    policies: tuple[RetryPolicy, ...] = (*EVERY_STEP, SILENT_FUNCTION)
+    if state in _ENDS_MACHINES:
+        policies = (*LAST_STEP, SILENT_FUNCTION, MACHINE_GOING)
+    elif state is State.ADMIT_RUN:
+        policies = (*LAST_STEP, SILENT_FUNCTION)
+    for policy in policies:
         policy.apply_to(task)
     return task
 
@@ -123,7 +127,15 @@ def _callback(
         state,
         lambda_function=function,
         integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-        payload=sfn.TaskInput.from_object({"state.$": "$", "task_token": sfn.JsonPath.task_token}),
+        payload=sfn.TaskInput.from_object(
+            {
+                "state.$": "$",
+                "task_token": sfn.JsonPath.task_token,
+                # Two invocations may overlap, when one outlives its retry: these tell which is the later.
+                "entered_at": sfn.JsonPath.state_entered_time,
+                "retry.$": "$$.State.RetryCount",
+            }
+        ),
         result_path=result_path,
         task_timeout=timeout,
         heartbeat_timeout=heartbeat,

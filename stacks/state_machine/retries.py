@@ -83,6 +83,16 @@ AWS_THROTTLING: Final = RetryPolicy(
 )
 """An API of AWS said slow down, or did not answer."""
 
+LASTING_THROTTLING: Final = RetryPolicy(
+    errors=(errors.Throttled.__name__, errors.AwsUnavailable.__name__, "Lambda.TooManyRequestsException"),
+    interval_s=2,
+    backoff_rate=2.0,
+    max_delay_s=60,
+    max_attempts=240,
+)
+"""For the states behind which nobody is left to wait: about two hours, spread evenly, at 240 transitions ($0.006). The
+other states give up after minutes, for `Decide what next` waits for them as for capacity."""
+
 LOST_RACE: Final = RetryPolicy(
     errors=(errors.StaleWriteError.__name__,),
     interval_s=1,
@@ -103,4 +113,7 @@ MACHINE_GOING: Final = RetryPolicy(
 """EC2 says `shutting-down` seconds after it was asked; ten minutes is for a bad day of EC2."""
 
 EVERY_STEP: Final = (LAMBDA_FAULTS, LAMBDA_THROTTLING, CRASHED_FUNCTION, AWS_THROTTLING, LOST_RACE)
-"""What each task is tried again for."""
+"""What each task is tried again for, that hands over to `Decide what next` when it was in vain."""
+
+LAST_STEP: Final = (LAMBDA_FAULTS, CRASHED_FUNCTION, LASTING_THROTTLING, LOST_RACE)
+"""The same for a task without which the run would end, or not be ended."""

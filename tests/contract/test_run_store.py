@@ -299,16 +299,34 @@ def test_a_fact_of_an_unknown_attempt_is_refused_loudly(store: RunStore) -> None
 # -- tokens ------------------------------------------------------------------------------------------------------
 
 
-def test_a_later_token_replaces_the_earlier_one_of_its_wait_only(store: RunStore) -> None:
+def test_a_later_token_replaces_the_earlier_one(store: RunStore) -> None:
     begin(store)
 
-    store.store_token(RUN_ID, FIRST, Wait.READY, TaskToken("ready 1"))
-    store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 1"))
-    store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 2"))
+    kept = [
+        store.store_token(RUN_ID, FIRST, Wait.READY, TaskToken("ready 1"), "2026-01-01T00:00:00.000Z#0000"),
+        store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 1"), "2026-01-01T00:00:01.000Z#0000"),
+        store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 2"), "2026-01-01T00:00:01.000Z#0001"),
+        store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 2"), "2026-01-01T00:00:01.000Z#0001"),
+    ]
 
     attempt = store.attempt(RUN_ID, FIRST)
     assert attempt is not None
-    assert attempt.tokens == {Wait.READY: "ready 1", Wait.TRAIN: "train 2"}
+    assert all(kept)
+    assert attempt.tokens == {Wait.TRAIN: "train 2"}
+
+
+@pytest.mark.parametrize("turn", ["2026-01-01T00:00:01.000Z#0000", "2026-01-01T00:00:00.999Z#0009", ""])
+@pytest.mark.parametrize("wait", list(Wait))
+def test_a_token_that_comes_late_does_not_replace_the_later_ones(store: RunStore, wait: Wait, turn: str) -> None:
+    begin(store)
+    store.store_token(RUN_ID, FIRST, Wait.TRAIN, TaskToken("train 2"), "2026-01-01T00:00:01.000Z#0001")
+
+    kept = store.store_token(RUN_ID, FIRST, wait, TaskToken("late"), turn)
+
+    attempt = store.attempt(RUN_ID, FIRST)
+    assert attempt is not None
+    assert not kept
+    assert attempt.tokens == {Wait.TRAIN: "train 2"}
 
 
 def test_a_token_of_an_unknown_attempt_is_refused_loudly(store: RunStore) -> None:

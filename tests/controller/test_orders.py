@@ -41,7 +41,9 @@ class Scene:
         attempt = self.world.attempt()
         tokens = {wait: token for wait, token in attempt.tokens.items() if wait is not self.wait}
         command_id = attempt.command_id if command_sent else None
-        self.world.runs.save_attempt(attempt.model_copy(update={"tokens": tokens, "command_id": command_id}))
+        self.world.runs.save_attempt(
+            attempt.model_copy(update={"tokens": tokens, "turn": "", "command_id": command_id})
+        )
         if not command_sent:
             self.world.commands.sent.clear()
         boot(self.world)
@@ -294,3 +296,63 @@ def test_a_cancelled_run_leaves_no_machine_wherever_the_cancel_comes_in_between(
         assert world.machines.alive == [], at
         at += 1
     assert at >= 15
+
+
+# -- two invocations of a step at once -----------------------------------------------------------------------------
+
+
+def test_an_invocation_that_outlives_its_retry_leaves_the_later_token_in_place() -> None:
+    """The older one goes on whole before each of the store's calls of the newer one."""
+    at = 0
+    while True:
+        scene = Scene(Wait.TRAIN)
+        world = scene.world
+        older, newer = TaskToken("older"), world.tokens.hand_out(TaskToken("newer"))
+        calls = 0
+
+        def before(method: str, world: World = world, at: int = at, older: TaskToken = older) -> None:
+            nonlocal calls
+            if calls == at:
+                world.runs.before = None
+                again(lambda: world.start_training(STATE, older, "2026-01-01#0000"))
+            calls += 1
+
+        world.runs.before = before
+        again(lambda world=world, newer=newer: world.start_training(STATE, newer, "2026-01-01#0001"))
+        is_last = world.runs.before is not None
+        world.runs.before = None
+        again(lambda world=world, older=older: world.start_training(STATE, older, "2026-01-01#0000"))
+
+        assert world.attempt().tokens == {Wait.TRAIN: newer}, at
+        assert world.bucket.jobs[world.machine()].task_token == newer, at
+        world.observe_agent(world.says_ended())
+        assert newer in world.tokens.answers, at
+        if is_last:
+            break
+        at += 1
+    assert at >= 6
+
+
+def test_the_newer_invocation_in_the_middle_of_the_older_one_keeps_its_token_and_hand_off() -> None:
+    at = 0
+    while True:
+        scene = Scene(Wait.TRAIN)
+        world = scene.world
+        older, newer = TaskToken("older"), world.tokens.hand_out(TaskToken("newer"))
+        calls = 0
+
+        def before(method: str, world: World = world, at: int = at, newer: TaskToken = newer) -> None:
+            nonlocal calls
+            if calls == at:
+                world.runs.before = None
+                again(lambda: world.start_training(STATE, newer, "2026-01-01#0001"))
+            calls += 1
+
+        world.runs.before = before
+        again(lambda world=world, older=older: world.start_training(STATE, older, "2026-01-01#0000"))
+        if world.runs.before is not None:
+            break
+        assert world.attempt().tokens == {Wait.TRAIN: newer}, at
+        assert world.bucket.jobs[world.machine()].task_token == newer, at
+        at += 1
+    assert at >= 6

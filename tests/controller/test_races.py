@@ -213,7 +213,7 @@ def test_the_state_machine_and_an_observer_may_conclude_at_the_same_time() -> No
 def begin_train_again(world: World, execution: Execution) -> TaskToken:
     """Let Step Functions try `Train` again after the command was sent: a new token, the same attempt."""
     token = world.tokens.hand_out(TaskToken("token-of-the-second-try"))
-    world.start_training(StepState.model_validate(execution.data), token)
+    world.start_training(StepState.model_validate(execution.data), token, "9")
     return token
 
 

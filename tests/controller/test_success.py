@@ -196,7 +196,7 @@ def test_the_step_tried_again_replaces_token_and_hand_off_and_sends_no_second_co
     state = StepState(run_id=RUN_ID)
 
     again = world.tokens.hand_out(TaskToken("a second token"))
-    world.start_training(state, again)
+    world.start_training(state, again, "9")
 
     assert world.bucket.jobs[world.machine()].task_token == again
     assert world.attempt().tokens[Wait.TRAIN] == again
@@ -207,7 +207,7 @@ def test_the_step_tried_again_does_not_turn_a_running_training_back() -> None:
     world = World()
     to_training(world)
 
-    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")))
+    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")), "9")
 
     assert world.run().status is RunStatus.RUNNING
 
@@ -219,7 +219,7 @@ def test_the_step_tried_again_passes_on_a_stop_that_waited() -> None:
         RUN_ID, make_stop_request(), event_of_run(RUN_ID, TimelineKind.STOP_REQUESTED, world.clock(), "Stop.")
     )
 
-    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")))
+    world.start_training(StepState(run_id=RUN_ID), world.tokens.hand_out(TaskToken("a second token")), "9")
 
     assert world.commands.verbs == ["start", "stop"]
 

@@ -160,11 +160,14 @@ class InMemoryRunStore:
         self._write_events(() if event is None else (event,))
         return True
 
-    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken) -> None:
+    def store_token(self, run_id: RunId, number: AttemptNumber, wait: Wait, token: TaskToken, turn: str = "") -> bool:
         self._announce("store_token")
         attempt = self._require(run_id, number)
-        tokens = {**attempt.tokens, wait: token}
-        self._write_attempt(attempt.model_copy(update={"tokens": tokens, "version": attempt.version + 1}))
+        if attempt.turn > turn:
+            return False
+        update = {"tokens": {wait: token}, "turn": turn, "version": attempt.version + 1}
+        self._write_attempt(attempt.model_copy(update=update))
+        return True
 
     def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
         self._announce("request_stop")

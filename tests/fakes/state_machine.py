@@ -148,7 +148,9 @@ class Execution:
             self.data[result] = json.loads(json.dumps(answer))
         self.state = following
 
-    def _wait(self, step: Callable[[StepState, TaskToken], dict[str, Any]], timeout_s: int, timeout_error: str) -> None:
+    def _wait(
+        self, step: Callable[[StepState, TaskToken, str], dict[str, Any]], timeout_s: int, timeout_error: str
+    ) -> None:
         """A callback task that is tried again gets a new token."""
         self.timeout_error = timeout_error
         self.deadline = self.world.clock() + timedelta(seconds=timeout_s)
@@ -158,7 +160,7 @@ class Execution:
                 self.world.tokens.expire(self.token)
             number = len(self.entered) + self.retries
             self.token = self.world.tokens.hand_out(TaskToken(f"token-{self.run_id}-{number}"))
-            return step(state, self.token)
+            return step(state, self.token, f"{len(self.entered):06d}#{self.retries:04d}")
 
         self._invoke(invoke)
 

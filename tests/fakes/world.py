@@ -127,7 +127,7 @@ class World:
             now=self.clock,
         )
 
-    def await_ready(self, state: StepState, token: TaskToken) -> dict[str, Any]:
+    def await_ready(self, state: StepState, token: TaskToken, turn: str = "") -> dict[str, Any]:
         return await_ready(
             state,
             token,
@@ -136,9 +136,10 @@ class World:
             machines=self.machines,
             commands=self.commands,
             now=self.clock,
+            turn=turn,
         )
 
-    def start_training(self, state: StepState, token: TaskToken) -> dict[str, Any]:
+    def start_training(self, state: StepState, token: TaskToken, turn: str = "") -> dict[str, Any]:
         return start_training(
             state,
             token,
@@ -149,6 +150,7 @@ class World:
             bucket=self.bucket,
             settings=SETTINGS,
             now=self.clock,
+            turn=turn,
         )
 
     def decide_next(self, state: StepState) -> dict[str, Any]:
@@ -158,6 +160,7 @@ class World:
             machines=self.machines,
             commands=self.commands,
             bucket=self.bucket,
+            notifications=self.notifications,
             now=self.clock,
         )
 

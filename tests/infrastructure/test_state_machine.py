@@ -89,7 +89,12 @@ def test_a_plain_step_gets_the_state_alone(states: States, state: State) -> None
 @pytest.mark.parametrize("state", CALLBACKS)
 def test_a_waiting_step_gets_its_token(states: States, state: State) -> None:
     assert states[state]["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
-    assert states[state]["Parameters"]["Payload"] == {"state.$": "$", "task_token.$": "$$.Task.Token"}
+    assert states[state]["Parameters"]["Payload"] == {
+        "state.$": "$",
+        "task_token.$": "$$.Task.Token",
+        "entered_at.$": "$$.State.EnteredTime",
+        "retry.$": "$$.State.RetryCount",
+    }
 
 
 def test_every_task_has_a_timeout(states: States) -> None:
@@ -185,21 +190,28 @@ def test_a_step_of_which_nothing_was_heard_is_tried_again_and_one_that_waits_is_
 
 
 def test_throttled_invocations_are_retried_long_and_with_jitter(states: States) -> None:
-    retriers = [
-        retrier
-        for state in FUNCTION_OF_STATE
-        for retrier in states[state]["Retry"]
-        if "Lambda.TooManyRequestsException" in retrier["ErrorEquals"]
-    ]
-    (retrier,) = {str(retrier): retrier for retrier in retriers}.values()
-    delays = [
+    for state in FUNCTION_OF_STATE:
+        (retrier,) = (r for r in states[state]["Retry"] if "Lambda.TooManyRequestsException" in r["ErrorEquals"])
+        assert retrier["JitterStrategy"] == "FULL"
+        assert _waits_for(retrier) / 2 > 15 * 60, "full jitter waits half of it on average"
+
+
+@pytest.mark.parametrize("state", [State.ADMIT_RUN, State.DECIDE_WHAT_NEXT, State.CONCLUDE_RUN])
+@pytest.mark.parametrize("error", ["Lambda.TooManyRequestsException", "Throttled", "AwsUnavailable"])
+def test_a_state_behind_which_nobody_waits_outwaits_two_hours_of_throttling(
+    states: States, state: State, error: str
+) -> None:
+    (retrier,) = (r for r in states[state]["Retry"] if error in r["ErrorEquals"])
+
+    assert _waits_for(retrier) / 2 > 115 * 60
+
+
+def _waits_for(retrier: dict[str, Any]) -> float:
+    """Seconds of all waits together, without jitter."""
+    return sum(
         min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n, retrier["MaxDelaySeconds"])
         for n in range(retrier["MaxAttempts"])
-    ]
-
-    assert len(retriers) == len(FUNCTION_OF_STATE)
-    assert retrier["JitterStrategy"] == "FULL"
-    assert sum(delays) / 2 > 15 * 60, "full jitter waits half of it on average"
+    )
 
 
 def test_the_states_that_end_machines_wait_for_ec2s_word(states: States) -> None:

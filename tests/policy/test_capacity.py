@@ -62,7 +62,8 @@ def test_the_time_to_tell_is_when_the_fifteenth_minute_falls_into_the_wait() -> 
 
     assert not is_to_be_told(wait, after(100), 120 * S)
     assert is_to_be_told(wait, after(800), 120 * S)
-    assert not is_to_be_told(wait, after(901), 120 * S)
+    assert is_to_be_told(wait, after(2_000), 120 * S)
+    assert not is_to_be_told(wait.model_copy(update={"told": True}), after(2_000), 120 * S)
     assert not is_to_be_told(None, after(0), 15 * S)
 
 

@@ -13,7 +13,7 @@ from runctl.model.decision import StepFailure
 from runctl.model.ids import TaskToken
 from runctl.model.machine import SPOT_TERMINATION, MachineState
 from runctl.model.status import Reason
-from runctl.policy.endings import Evidence, classify, message_of
+from runctl.policy.endings import PASSING, Evidence, classify, message_of
 from runctl.policy.facts import Departure
 from tests.factories import make_attempt, make_end, make_stop_request, with_facts
 
@@ -155,7 +155,9 @@ def test_a_machine_that_did_not_stop_in_time_was_still_asked_to_stop(error: str)
         ("MachineNotReady", Reason.MACHINE_NOT_READY),
         ("StopRequested", Reason.CANCELLED),
         ("AwsError", Reason.CONTROLLER),
-        ("Throttled", Reason.CONTROLLER),
+        ("Throttled", Reason.CAPACITY),
+        ("AwsUnavailable", Reason.CAPACITY),
+        ("Lambda.TooManyRequestsException", Reason.CAPACITY),
         ("StaleWriteError", Reason.CONTROLLER),
         ("KeyError", Reason.CONTROLLER),
         ("States.TaskFailed", Reason.CONTROLLER),
@@ -166,6 +168,7 @@ def test_an_error_that_was_raised_gives_its_class_reason_and_sentence(name: str,
     ending = classify(Evidence(LAUNCHED, failure=raised(name)))
 
     assert ending.reason is reason
+    assert ending.is_passing == (name in PASSING)
     assert "as it was said" in ending.text
 
 

@@ -1,5 +1,6 @@
 """The request of a launch try, against the model of CreateFleet that botocore carries."""
 
+from datetime import datetime
 from typing import Any
 
 import botocore.session
@@ -9,19 +10,21 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runctl.model.attempt import Attempt, FactKind, LaunchTry
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.machine import MachineType, Subnet
 from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption
 from runctl.model.status import Reason
 from runctl.policy.pools import Pool, choose_pools, client_token, fleet_request
-from tests.factories import RUN_ID, make_attempt, make_run, make_spec
+from tests.factories import RUN_ID, after, make_attempt, make_run, make_spec, with_facts
 
 X86 = MachineType(name="m5.large", architecture="x86_64")
 ARM = MachineType(name="m7g.large", architecture="arm64")
 A = Subnet(subnet_id="subnet-a", availability_zone="us-east-1a")
 B = Subnet(subnet_id="subnet-b", availability_zone="us-east-1b")
 A2 = Subnet(subnet_id="subnet-a2", availability_zone="us-east-1a")
+NOW = after(3_600)
 IMAGES = {"m5.large": "ami-x86", "m7g.large": "ami-arm"}
 
 
@@ -34,7 +37,7 @@ def create_fleet() -> OperationModel:
 def request(option: PurchaseOption = PurchaseOption.SPOT) -> dict[str, Any]:
     """A request over two types and two zones."""
     run = make_run(spec=make_spec(purchase_option=option, instance_types=("m5.large", "m7g.large")))
-    pools = choose_pools([X86, ARM], [A, B], [], 1)
+    pools = choose_pools([X86, ARM], [A, B], [], 1, NOW)
     return fleet_request(run, AttemptNumber(2), 1, pools, IMAGES, "lt-1")
 
 
@@ -130,25 +133,80 @@ def test_a_long_user_name_is_cut_to_what_a_tag_holds() -> None:
 
 
 def test_the_pool_that_was_just_taken_back_is_left_out() -> None:
-    taken = make_attempt(instance_type="m5.large", availability_zone="us-east-1a", reason=Reason.SPOT_INTERRUPTION)
+    taken = make_attempt(
+        instance_type="m5.large", availability_zone="us-east-1a", reason=Reason.SPOT_INTERRUPTION, ended_at=after(60)
+    )
 
-    pools = choose_pools([X86, ARM], [A, B], [taken], 1)
+    pools = choose_pools([X86, ARM], [A, B], [taken], 1, NOW)
 
     assert Pool("m5.large", A) not in pools
     assert len(pools) == 3
 
 
 def test_the_only_pool_is_asked_for_again_and_lost_machines_change_nothing() -> None:
-    taken = make_attempt(instance_type="m5.large", availability_zone="us-east-1a", reason=Reason.SPOT_INTERRUPTION)
+    taken = make_attempt(
+        instance_type="m5.large", availability_zone="us-east-1a", reason=Reason.SPOT_INTERRUPTION, ended_at=after(60)
+    )
     lost = taken.model_copy(update={"reason": Reason.MACHINE_LOST})
 
-    assert choose_pools([X86], [A], [taken], 1) == (Pool("m5.large", A),)
-    assert len(choose_pools([X86, ARM], [A, B], [lost], 1)) == 4
+    assert choose_pools([X86], [A], [taken], 1, NOW) == (Pool("m5.large", A),)
+    assert len(choose_pools([X86, ARM], [A, B], [lost], 1, NOW)) == 4
+
+
+def refused_in_a(code: str, answered_at: datetime) -> Attempt:
+    """An attempt whose last try one pool refused with this code."""
+    error = {"code": code, "message": "", "instance_type": "m5.large", "availability_zone": "us-east-1a"}
+    launch = LaunchTry(number=1, client_token="t", request={}, answered_at=answered_at, errors=(error,))
+    return make_attempt(launch=launch)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "is_asked"),
+    [
+        (make_attempt(instance_type="m5.large", reason=Reason.SPOT_INTERRUPTION, ended_at=after(60)), False),
+        (make_attempt(instance_type="m5.large", reason=Reason.SPOT_INTERRUPTION, ended_at=after(-60)), True),
+        (with_facts(make_attempt(instance_type="m5.large"), FactKind.WARNED), False),
+        (refused_in_a("InsufficientInstanceCapacity", after(3_100)), False),
+        (refused_in_a("InsufficientInstanceCapacity", after(2_900)), True),
+        (refused_in_a("Unsupported", after(-90_000)), False),
+        (refused_in_a("RequestLimitExceeded", after(3_500)), True),
+    ],
+)
+def test_a_pool_cools_down_after_an_interruption_or_a_refusal(attempt: Attempt, is_asked: bool) -> None:
+    pools = choose_pools([X86, ARM], [A, B], [attempt, make_attempt(2)], 1, NOW)
+
+    assert (Pool("m5.large", A) in pools) is is_asked
+    assert len(pools) == 3 + is_asked
+
+
+def test_when_all_pools_cool_down_those_that_exist_are_asked_again() -> None:
+    missing = refused_in_a("Unsupported", after(0))
+    taken = [
+        make_attempt(n + 2, instance_type=t, availability_zone=z, reason=Reason.SPOT_INTERRUPTION, ended_at=NOW)
+        for n, (t, z) in enumerate(
+            [("m5.large", "us-east-1b"), ("m7g.large", "us-east-1a"), ("m7g.large", "us-east-1b")]
+        )
+    ]
+
+    pools = choose_pools([X86, ARM], [A, B], [missing, *taken], 1, NOW)
+
+    assert len(pools) == 3
+    assert Pool("m5.large", A) not in pools
+
+
+def test_a_run_that_fell_back_asks_for_an_on_demand_machine() -> None:
+    run = make_run(spec=make_spec(fallback=True), fell_back_at=NOW)
+
+    asked = fleet_request(run, AttemptNumber(1), 1, [Pool("m5.large", A)], IMAGES, "lt-1")
+
+    assert asked["TargetCapacitySpecification"]["DefaultTargetCapacityType"] == "on-demand"
+    assert asked["TargetCapacitySpecification"]["OnDemandTargetCapacity"] == 1
+    assert "SpotOptions" not in asked
 
 
 def test_of_two_subnets_of_a_zone_one_is_asked_for_and_the_other_at_the_next_try() -> None:
-    first = choose_pools([X86], [A, A2, B], [], 1)
-    second = choose_pools([X86], [A, A2, B], [], 2)
+    first = choose_pools([X86], [A, A2, B], [], 1, NOW)
+    second = choose_pools([X86], [A, A2, B], [], 2, NOW)
 
     assert [pool.subnet for pool in first] == [A, B]
     assert [pool.subnet for pool in second] == [A2, B]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runctl.model.attempt import Attempt, FactKind
+from runctl.model.attempt import Attempt, Fact, FactKind
 from runctl.model.decision import Action
 from runctl.model.ids import AttemptNumber
 from runctl.model.run import CapacityWait, CheckpointRef, Run
@@ -232,3 +232,110 @@ def test_whatever_happened_there_is_a_decision_that_makes_sense(
 @given(st.lists(st.sampled_from([Reason.MACHINE_LOST, Reason.MACHINE_NOT_READY, Reason.NO_PROGRESS]), min_size=5))
 def test_a_run_that_gets_nowhere_ends(reasons: list[Reason]) -> None:
     assert after_endings(*reasons).action is Action.CONCLUDE
+
+
+# -- what passes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_aws_that_lasts_is_waited_out_like_a_lack_of_capacity() -> None:
+    ending = Ending(Reason.CAPACITY, "AWS did not do what it was asked for (Throttled).", is_passing=True)
+    first = decide(Situation(make_run(), [make_attempt()], ending), NOW)
+    waiting = CapacityWait(waiting_since=after(0), tries=9, next_try_at=NOW)
+    at_last = decide(Situation(make_run(capacity_wait=waiting), [make_attempt()], ending), NOW)
+
+    assert (first.action, first.delay) == (Action.WAIT, timedelta(seconds=15))
+    assert "The next try is in 15 s" in first.text
+    assert (at_last.action, at_last.reason) == (Action.CONCLUDE, Reason.CAPACITY)
+    assert "tried again for 2 h" in at_last.text
+
+
+@pytest.mark.parametrize(("code", "action"), [(3, Action.LAUNCH), (4, Action.CONCLUDE), (None, Action.CONCLUDE)])
+def test_only_failures_with_the_exit_codes_that_were_named_are_tried_again(code: int | None, action: Action) -> None:
+    run = make_run(spec=make_spec(retries=2, retry_exit_codes=(3, 17)))
+
+    decision = decide(Situation(run, [make_attempt()], Ending(Reason.USER_ERROR, "It failed.", code)), NOW)
+
+    assert decision.action is action
+
+
+# -- fallback ------------------------------------------------------------------------------------------------------
+
+FALLBACK = make_run(spec=make_spec(fallback=True))
+
+
+def refused(run: Run, waited_s: float, tries: int) -> RecoveryDecision:
+    """Decide when spot pools refuse a run that has waited this long."""
+    waiting = CapacityWait(waiting_since=NOW - timedelta(seconds=waited_s), tries=tries) if tries else None
+    run = run.model_copy(update={"capacity_wait": waiting})
+    return decide(Situation(run, [make_attempt(instance_id=None)], Ending(Reason.CAPACITY, "None.")), NOW)
+
+
+def test_a_run_with_fallback_asks_on_demand_after_ten_minutes_of_refusals_and_tells() -> None:
+    early, late = refused(FALLBACK, 225, 4), refused(FALLBACK, 465, 5)
+
+    assert (early.fell_back_at, early.tell) == (None, False)
+    assert late.delay == timedelta(seconds=135)
+    assert late.fell_back_at == NOW + timedelta(seconds=135)
+    assert late.tell
+    assert "on demand" in late.text
+
+
+def test_without_fallback_or_after_it_refusals_change_nothing() -> None:
+    fell_back = FALLBACK.model_copy(update={"fell_back_at": NOW})
+
+    for run in (make_run(), fell_back):
+        assert refused(run, 465, 5).fell_back_at is None
+        assert refused(run, 465, 5).delay == timedelta(seconds=480)
+
+
+@pytest.mark.parametrize(("minutes_ago", "falls_back"), [(59, True), (61, False)])
+def test_a_run_with_fallback_goes_on_on_demand_after_two_interruptions_in_an_hour(
+    minutes_ago: int, falls_back: bool
+) -> None:
+    earlier = make_attempt(reason=Reason.SPOT_INTERRUPTION, ended_at=NOW - timedelta(minutes=minutes_ago))
+    last = with_facts(make_attempt(2), FactKind.WARNED)
+    ending = Ending(Reason.SPOT_INTERRUPTION, "EC2 takes it back.")
+
+    decision = decide(Situation(FALLBACK, [earlier, last], ending), NOW)
+    without = decide(Situation(make_run(), [earlier, last], ending), NOW)
+
+    assert decision.action is Action.LAUNCH
+    assert (decision.fell_back_at, decision.tell) == ((NOW, True) if falls_back else (None, False))
+    assert without.fell_back_at is None
+
+
+def test_a_full_spot_quota_is_waited_out_by_a_run_that_may_fall_back() -> None:
+    ending = Ending(Reason.QUOTA, "Full.")
+
+    assert decide(Situation(FALLBACK, [make_attempt(instance_id=None)], ending), NOW).action is Action.WAIT
+    assert decide(Situation(make_run(), [make_attempt(instance_id=None)], ending), NOW).action is Action.CONCLUDE
+
+
+# -- hand-over -----------------------------------------------------------------------------------------------------
+
+
+def warned_and_training(number: int = 1) -> Attempt:
+    """An attempt that trains on within its notice."""
+    attempt = with_facts(make_attempt(number, command_id="c"), FactKind.STARTED)
+    warned = {FactKind.WARNED: Fact(at=NOW - timedelta(seconds=2))}
+    return attempt.model_copy(update={"facts": {**attempt.facts, **warned}})
+
+
+def test_without_room_in_the_budget_for_two_the_next_machine_waits_for_the_end_of_the_first() -> None:
+    ending = Ending(Reason.SPOT_INTERRUPTION, "EC2 takes it back.")
+
+    together = decide(Situation(make_run(), [warned_and_training()], ending), NOW)
+    alone = decide(Situation(make_run(), [warned_and_training()], ending, overlap_affordable=False), NOW)
+
+    assert together.action is Action.LAUNCH
+    assert (alone.action, alone.delay) == (Action.WAIT, timedelta(seconds=148))
+    assert "budget" in alone.text
+
+
+def test_a_machine_that_may_still_save_is_not_counted_among_those_without_progress() -> None:
+    idle = [ended(number, Reason.SPOT_INTERRUPTION) for number in (1, 2)]
+    ending = Ending(Reason.SPOT_INTERRUPTION, "EC2 takes it back.")
+
+    decision = decide(Situation(make_run(), [*idle, warned_and_training(3)], ending), NOW)
+
+    assert decision.action is Action.LAUNCH

@@ -10,7 +10,7 @@ import click
 from runctl.errors import InvalidSpec
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import answer_launched, confirm_cost, sending
-from runctl_cli.parameters import DURATION, SECRET, USD, VARIABLE, sync_options
+from runctl_cli.parameters import DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
 from runctl_cli.what_to_run import WhatToRun, what_to_run
@@ -40,6 +40,11 @@ Examples:
 )
 @click.option("--spot/--on-demand", default=None, help="How the machine is paid for.  [default: on-demand]")
 @click.option(
+    "--fallback/--no-fallback",
+    default=None,
+    help="With --spot: on demand after 10 min of refusals, or two interruptions in an hour.",
+)
+@click.option(
     "--disk", "disk_gib", type=click.IntRange(8, 16_384), metavar="GIB", help="Root volume, gp3.  [default: 100]"
 )
 @click.option(
@@ -54,6 +59,12 @@ Examples:
     "--capacity-timeout", type=DURATION, metavar="DURATION", help="How long to look for a machine.  [default: 2h]"
 )
 @click.option("--retries", type=click.IntRange(0, 100), metavar="N", help="Try a failed training again.  [default: 0]")
+@click.option(
+    "--retry-exit-codes",
+    type=EXIT_CODES,
+    metavar="CODES",
+    help="Only failures with these exit codes: 3,17.  [default: all]",
+)
 @click.option(
     "--verify-checkpoints/--no-verify-checkpoints",
     default=None,
@@ -148,6 +159,7 @@ def _spec(
     *,
     instance_types: tuple[str, ...],
     spot: bool | None,
+    fallback: bool | None,
     disk_gib: int | None,
     instance_profile: str | None,
     name: str | None,
@@ -155,6 +167,7 @@ def _spec(
     max_cost: Decimal | None,
     capacity_timeout: timedelta | None,
     retries: int | None,
+    retry_exit_codes: tuple[int, ...] | None,
     verify_checkpoints: bool | None,
     on_notice: str | None,
     notify: str | None,
@@ -188,6 +201,7 @@ def _spec(
             args=what.args,
             instance_types=instance_types or run.instance_type,
             purchase_option=purchase,
+            fallback=run.fallback if fallback is None else fallback,
             disk_gib=run.disk_gib if disk_gib is None else disk_gib,
             instance_profile=run.instance_profile if instance_profile is None else instance_profile,
             environment={**run.env, **_from_files(env_files), **dict(variables)},
@@ -202,6 +216,7 @@ def _spec(
             save_limit_s=_seconds(run.save_limit),
             retries=run.retries if retries is None else retries,
             notify=run.notify if notify is None else NotifyLevel(notify),
+            retry_exit_codes=run.retry_exit_codes if retry_exit_codes is None else retry_exit_codes,
             keep_checkpoints=run.keep_checkpoints,
             verify_checkpoints=run.verify_checkpoints if verify_checkpoints is None else verify_checkpoints,
             on_notice=run.on_notice if on_notice is None else OnNotice(on_notice),
