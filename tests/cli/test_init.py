@@ -14,6 +14,7 @@ SHOWN_THOUGH_NOT_DEFAULT = {
     "run.disk_gib",
     "run.instance_profile",
     "run.max_cost",
+    "run.retry_exit_codes",
     "run.setup",
     "run.env",
     "run.secrets",
