@@ -164,6 +164,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
     "download": VerbEntry("runctl_cli.commands.download:download", "Fetch a run's newest checkpoint and its outputs."),
+    "report": VerbEntry("runctl_cli.commands.report:report", "Write a page about a run, or one that compares several."),
     "checkpoint": VerbEntry("runctl_cli.commands.checkpoint:checkpoint", "What runs saved: list."),
     "cost": VerbEntry("runctl_cli.commands.cost:cost", "Say what runs cost."),
     "resources": VerbEntry(

@@ -171,6 +171,10 @@ class ClientPort(Protocol):
         """What the training printed."""
         ...
 
+    def report(self, runs: "Sequence[Run]") -> str:
+        """A page about these runs, in HTML."""
+        ...
+
     def cancel(self, run_id: "RunId", *, now: bool = ...) -> "StopAnswer":
         """Let the run save, then end it."""
         ...

@@ -25,6 +25,8 @@ from runctl.client.money import Resource, attempt_costs_document, resources
 from runctl.client.place import Place
 from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
 from runctl.client.project import ProjectFiles, find_project_root
+from runctl.client.report.page import report_page
+from runctl.client.report.record import read_record
 from runctl.client.resuming import (
     ResumePlan,
     chain_of,
@@ -420,6 +422,11 @@ class Client:
     def metrics(self, run_id: RunId) -> tuple[MetricsHistory, ...]:
         """The figures of each attempt over time: what the training said, and how busy its machine was."""
         return run_metrics(self._deployment, run_id, self.attempts(run_id))
+
+    def report(self, runs: Sequence[Run]) -> str:
+        """A page about these runs, in HTML: one file that needs no other. Several runs are compared."""
+        now = self._now()
+        return report_page([read_record(self._deployment, run, now) for run in runs])
 
     # -- ending --------------------------------------------------------------------------------------------------
 

@@ -141,6 +141,10 @@ class TrainingLogs(Protocol):
         """Read on from `token`, or from the start; a stream that is not there yet is empty."""
         ...
 
+    def tail(self, stream: str, lines: int) -> LogPage:
+        """Read the last lines, and the token to follow from."""
+        ...
+
 
 class Results(Protocol):
     """The bucket's `runs/` prefix."""

@@ -1,6 +1,6 @@
 """The log of a run, across its attempts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +55,19 @@ def follow_log(
             number = AttemptNumber(number + 1)
         elif not follow or run.status.is_terminal:
             return
+
+
+def last_lines(
+    deployment: Deployment, run_id: RunId, attempts: Sequence[AttemptNumber], count: int
+) -> tuple[LogEntry, ...]:
+    """Read the last lines of a run's log, from as many of its attempts as it takes; the rest of it is not read."""
+    found: tuple[LogEntry, ...] = ()
+    for number in sorted(attempts, reverse=True):
+        page = deployment.logs.tail(log_stream(run_id, number), count - len(found))
+        found = tuple(LogEntry(number, line) for line in page.lines) + found
+        if len(found) >= count:
+            break
+    return found
 
 
 def _attempt_lines(

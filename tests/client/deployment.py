@@ -254,6 +254,10 @@ class MemoryLogs:
         new = tuple(LogLine(1_000 * number, text) for number, text in enumerate(lines[start:], start))
         return LogPage(new, str(len(lines)) if new else token)
 
+    def tail(self, stream: str, lines: int) -> LogPage:
+        whole = self.page(stream).lines
+        return LogPage(whole[-lines:], str(len(whole)) if whole else None)
+
 
 @dataclass
 class MemoryResults:
