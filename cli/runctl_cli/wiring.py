@@ -171,7 +171,7 @@ class ClientPort(Protocol):
         """What the training printed."""
         ...
 
-    def report(self, runs: "Sequence[Run]") -> str:
+    def page(self, runs: "Sequence[Run]") -> str:
         """A page about these runs, in HTML."""
         ...
 

@@ -423,7 +423,7 @@ class Client:
         """The figures of each attempt over time: what the training said, and how busy its machine was."""
         return run_metrics(self._deployment, run_id, self.attempts(run_id))
 
-    def report(self, runs: Sequence[Run]) -> str:
+    def page(self, runs: Sequence[Run]) -> str:
         """A page about these runs, in HTML: one file that needs no other. Several runs are compared."""
         now = self._now()
         return report_page([read_record(self._deployment, run, now) for run in runs])

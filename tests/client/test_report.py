@@ -91,7 +91,7 @@ def _recovered(deployment: MemoryDeployment, run_id: str = "r-1hx3k7pabcde", **f
 
 
 def _page(deployment: MemoryDeployment, *runs: Run) -> Page:
-    return Page(deployment.client().report(runs))
+    return Page(deployment.client().page(runs))
 
 
 def test_page_of_a_run_shows_curves_attempts_cost_events_and_log() -> None:
@@ -112,7 +112,7 @@ def test_page_of_a_run_shows_curves_attempts_cost_events_and_log() -> None:
 def test_page_opens_offline() -> None:
     deployment = MemoryDeployment()
 
-    text = deployment.client().report([_recovered(deployment)])
+    text = deployment.client().page([_recovered(deployment)])
 
     page = Page(text)
     assert not {"script", "link", "img", "iframe", "object"} & set(page.names)
@@ -136,7 +136,7 @@ def test_what_users_wrote_is_text_and_never_markup() -> None:
     other = deployment.add(a_run("r-1hx3k7pbbbbb", name=EVIL))
 
     for runs in ([run], [run, other]):
-        page = Page(deployment.client().report(runs))
+        page = Page(deployment.client().page(runs))
 
         assert not {"script", "img"} & set(page.names)
         assert [name for name, _ in page.attributes if name.startswith("on")] == []
@@ -148,7 +148,7 @@ def test_values_of_environment_variables_are_not_in_the_page() -> None:
     spec = a_run().spec.model_copy(update={"environment": {"TOKEN": "s3cret"}})
     runs = [deployment.add(a_run(spec=spec)), deployment.add(a_run("r-1hx3k7pbbbbb"))]
 
-    assert "s3cret" not in deployment.client().report(runs)
+    assert "s3cret" not in deployment.client().page(runs)
 
 
 def test_several_runs_are_compared_in_a_table_in_what_differs_and_in_their_curves() -> None:

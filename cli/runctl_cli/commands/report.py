@@ -34,7 +34,7 @@ def report(invocation: Invocation, run_names: tuple[str, ...], path: Path | None
     client = invocation.client
     runs = list({run.run_id: run for run in map(client.run, run_names)}.values())
     target = path or Path(f"report-{runs[0].run_id}.html" if len(runs) == 1 else "report.html")
-    page = client.report(runs)
+    page = client.page(runs)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")

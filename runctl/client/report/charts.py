@@ -152,5 +152,6 @@ def _legend(curves: Sequence[Curve], *, percent: bool) -> Html:
         values = [y for _, y in curve.points]
         figures = f"last {short_text(values[-1])}{unit}, least {short_text(min(values))}{unit}, most "
         key = tag("i", class_=f"key {_tone(curve)}")
-        rows.append(tag("li", key, tag("span", curve.label), tag("small", f"{figures}{short_text(max(values))}{unit}")))
+        told = tag("small", f"{figures}{short_text(max(values))}{unit}")
+        rows.append(tag("li", key, tag("span", curve.label, " ", told)))
     return tag("ul", rows, class_="legend")
