@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel test-torch bench bench-agent burst chaos chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch bench bench-agent burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,11 +46,14 @@ bench: assembly ## Measure the local target: first line of a training, memory, w
 bench-agent: assembly ## Measure what the agent takes of a machine: memory, share of a core, start (five minutes)
 	$(BIN)/python -m benchmarks.agent
 
-burst: assembly ## Submit 200 runs against ten concurrent invocations: every run ends well, memory stays small
+burst: assembly ## Submit 500 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst
 
 chaos: assembly ## Let 10000 simulated runs meet every fault (RUNS=...), or tell one story again (SEED=...)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(FIRST),--first $(FIRST))
+
+chaos-local: assembly ## Let 200 runs meet faults on the local target, 20 at a time (RUNS=...)
+	$(BIN)/python -m tests.local.chaos $(if $(RUNS),--runs $(RUNS))
 
 chaos-bugs: assembly ## Plant bugs one by one and see that the simulation finds each
 	$(BIN)/python -m tests.chaos.bugs

@@ -118,7 +118,7 @@ def burst(runs: int, machines: int) -> tuple[dict[str, Any], bool]:
 def main() -> int:
     """Measure; 1 when a run did not succeed or the memory is over its limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.burst", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=200, help="how many to submit (200)")
+    parser.add_argument("--runs", type=int, default=500, help="how many to submit (500)")
     parser.add_argument("--machines", type=int, default=40, help="how many may be alive at a time (40)")
     asked = parser.parse_args()
     figures, holds = burst(asked.runs, asked.machines)

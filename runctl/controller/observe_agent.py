@@ -1,7 +1,7 @@
 """Observe the agent: its events become facts, figures and checkpoints, once they are verified."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -64,7 +64,7 @@ def observe_agent(
     """Write what a machine of ours says. What cannot be verified is dropped and counted."""
     try:
         said = AgentEvent.model_validate(event.detail)
-        seen = _Said(said, _TIME.validate_python(said.time), _read_data(said))
+        seen = _Said(said, _time_of(_TIME.validate_python(said.time), event.time), _read_data(said))
     except ValidationError as error:
         metrics.put(Metric.UNVERIFIED_EVENTS, 1)
         return {"outcome": "unverified", "problems": error.error_count()}
@@ -83,6 +83,15 @@ def observe_agent(
     elif said.kind in _LEAD_ON:
         outcome = react(said.run_id, said.attempt, tokens=tokens, ports=ports)
     return {"run_id": said.run_id, "attempt": said.attempt, "kind": said.kind.value, "outcome": outcome}
+
+
+CLOCKS_AGREE_WITHIN: Final = timedelta(seconds=60)
+"""A machine's clock that is further from EventBridge's is wrong: EC2 keeps those of its images to milliseconds."""
+
+
+def _time_of(machines: datetime, buses: datetime) -> datetime:
+    """Take the machine's own time, which has milliseconds, unless its clock is wrong: limits are counted from it."""
+    return machines if abs(machines - buses) <= CLOCKS_AGREE_WITHIN else buses
 
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcDatetime)

@@ -7,9 +7,11 @@ from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.evidence import look_again
 from runctl.controller.ports import Commands, Executions, TaskTokens
 from runctl.controller.reaction import react
+from runctl.controller.ready import record_ready
 from runctl.controller.stopping import leave_now
 from runctl.controller.taking_over import REASON_OF_STATUS, take_over
-from runctl.model.attempt import Attempt
+from runctl.model import timing
+from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.run import Run
 from runctl.model.sweep import Deed
 from runctl.policy.reaping import LIVING, is_overdue, is_stranded
@@ -48,12 +50,24 @@ def reconcile(run: Run, needs: Reconciling, at: datetime, *, dry_run: bool) -> D
     return _look_after(run, held, needs, at, waits=status in LIVING) if held else None
 
 
+def _look_whether_ready(attempt: Attempt, needs: Reconciling, at: datetime) -> None:
+    """Take SSM's word for a machine whose announcements must all have been lost: by now it has made its last."""
+    if Wait.READY not in attempt.tokens or FactKind.READY in attempt.facts or attempt.is_settled:
+        return
+    launched_at, instance_id = attempt.launched_at, attempt.instance_id
+    if launched_at is None or instance_id is None or at - launched_at < timing.READY_ANNOUNCED:
+        return
+    if needs.commands.is_online(instance_id):
+        record_ready(needs.ports.runs, attempt, at)
+
+
 def _look_after(run: Run, held: list[Attempt], needs: Reconciling, at: datetime, *, waits: bool) -> Deed | None:
     """Look for what a waiting state was not told, and end machines that have had their time to save. There are two
     while one hands over to the other."""
     ports = needs.ports
     overdue: Attempt | None = None
     for attempt in held:
+        _look_whether_ready(attempt, needs, at)
         seen, _ = look_again(attempt, runs=ports.runs, machines=ports.machines, bucket=ports.bucket, at=at)
         if is_overdue(run, at) and not seen.is_settled:
             leave_now(run, seen, runs=ports.runs, machines=ports.machines, commands=needs.commands, at=at)

@@ -158,7 +158,8 @@ def _timed_out(evidence: Evidence, error: str) -> Ending | None:
         if facts.is_interrupted(attempt):
             return Ending(Reason.SPOT_INTERRUPTION, sentences.interrupted(attempt))
         return Ending(Reason.MACHINE_LOST, f"The {sentences.machine(attempt)} sent no heartbeat any more; {seen}.")
-    if Wait.READY in attempt.tokens and FactKind.READY not in attempt.facts:
+    # The machine's word may come in the very moment in which the waiting for it ends.
+    if Wait.READY in attempt.tokens and (FactKind.READY not in attempt.facts or error == TIMEOUT):
         if evidence.stop_request is not None:
             return Ending(evidence.stop_request.reason, sentences.stop_requested(evidence.stop_request))
         return Ending(

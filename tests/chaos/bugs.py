@@ -14,18 +14,14 @@ from typing import Any
 from unittest.mock import patch
 
 from runctl.controller import (
-    answers,
-    await_ready,
     conclusion,
     decide_next,
-    observe_agent,
-    observe_command,
-    observe_machine,
     start_training,
     strays,
 )
 from runctl.model import timing
 from runctl.model.attempt import Attempt, FactKind
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.names import Tag
 from runctl.model.run import Run
 from runctl.policy import facts, reaping, resume
@@ -50,8 +46,9 @@ def _unconditional(store: InMemoryRunStore, run: Run) -> Run:
     return run.model_copy(update={"version": run.version + 1}, deep=True)
 
 
-def _of_any_attempt(run: Run, _attempt: Attempt) -> bool:
-    return not run.status.is_terminal
+def _newest_attempt(store: InMemoryRunStore, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+    owner = ATTEMPT_OF_MACHINE(store, instance_id)
+    return None if owner is None else (owner[0], store.peek(owner[0]).attempt)
 
 
 def _says_spot(departure: facts.Departure) -> bool:
@@ -66,7 +63,7 @@ def _nothing(*_args: Any, **_kwargs: Any) -> None:
     return None
 
 
-def _not_answered(*_args: Any, **_kwargs: Any) -> bool:
+def _no(*_args: Any, **_kwargs: Any) -> bool:
     return False
 
 
@@ -99,6 +96,7 @@ def _gone_wins(attempt: Attempt) -> Any:
 
 
 REPORT = facts.report
+ATTEMPT_OF_MACHINE = InMemoryRunStore.attempt_of_machine
 
 BUGS = (
     Bug(
@@ -108,8 +106,8 @@ BUGS = (
     ),
     Bug(
         "the attempt number is ignored",
-        "what an old attempt's machine says is taken for the current one's",
-        tuple((m, "is_current", _of_any_attempt) for m in (answers, observe_agent, observe_command, observe_machine)),
+        "what is said of an old attempt's machine is taken for the current one's",
+        ((InMemoryRunStore, "attempt_of_machine", _newest_attempt),),
     ),
     Bug(
         "endings are classified by message text",
@@ -132,9 +130,9 @@ BUGS = (
         ((strays, "judge", _without_protection),),
     ),
     Bug(
-        "the token is stored and nobody looks",
-        "an event that came before the token is lost",
-        ((await_ready, "answer_waiting", _not_answered), (start_training, "answer_waiting", _not_answered)),
+        "the fence stands open",
+        "the machine that takes over trains at once, while the old one saves and trains on",
+        ((start_training, "_must_fence", _no),),
     ),
     Bug(
         "the old machine is not waited for",

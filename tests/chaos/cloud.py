@@ -88,22 +88,31 @@ class Executions:
 class Schedules:
     """`Schedules` of the ports: one-time schedules, precise to a minute."""
 
-    def __init__(self, loop: Loop, fire: Callable[[RunId], None]) -> None:
+    def __init__(self, loop: Loop, fire: Callable[[RunId, StopAction], None]) -> None:
         self._loop = loop
         self._fire = fire
-        self._times: dict[RunId, datetime] = {}
+        self._times: dict[tuple[RunId, StopAction], datetime] = {}
 
     def terminate_at(self, run_id: RunId, at: datetime) -> None:
-        self._times[run_id] = at
-        self._loop.at(self._loop.seconds(at) + 30.0, lambda: self._due(run_id, at))
+        self._set(run_id, StopAction.TERMINATE, at)
 
     def remove(self, run_id: RunId) -> None:
-        self._times.pop(run_id, None)
+        self._times.pop((run_id, StopAction.TERMINATE), None)
 
-    def _due(self, run_id: RunId, at: datetime) -> None:
-        if self._times.get(run_id) == at:
-            del self._times[run_id]
-            self._fire(run_id)
+    def look_at(self, run_id: RunId, at: datetime) -> None:
+        self._set(run_id, StopAction.LIMITS, at)
+
+    def forget(self, run_id: RunId) -> None:
+        self._times.pop((run_id, StopAction.LIMITS), None)
+
+    def _set(self, run_id: RunId, action: StopAction, at: datetime) -> None:
+        self._times[run_id, action] = at
+        self._loop.at(self._loop.seconds(at) + 30.0, lambda: self._due(run_id, action, at))
+
+    def _due(self, run_id: RunId, action: StopAction, at: datetime) -> None:
+        if self._times.get((run_id, action)) == at:
+            del self._times[run_id, action]
+            self._fire(run_id, action)
 
 
 class Commands(FakeCommands):
@@ -158,7 +167,7 @@ class Cloud:
         self.tokens = TaskTokens(self._tokens)
         self.executions = Executions()
         self.bucket = FakeBucket()
-        self.schedules = Schedules(loop, self._terminate)
+        self.schedules = Schedules(loop, self._stop)
         self.notifications = FakeNotifications()
         self.metrics = FakeMetrics()
         self._is_look_lost = False
@@ -215,8 +224,8 @@ class Cloud:
             detail = {"name": execution.name, "status": execution.status, "error": execution.error}
             self.emit(Function.OBSERVE_EXECUTION, {"detail": {**detail, "cause": execution.cause}})
 
-    def _terminate(self, run_id: RunId) -> None:
-        command = StopCommand(run_id=run_id, action=StopAction.TERMINATE, requested_by="the schedule")
+    def _stop(self, run_id: RunId, action: StopAction) -> None:
+        command = StopCommand(run_id=run_id, action=action, requested_by="the schedule")
         if self._weather.strikes("lost", self._loop.now):
             self._ledger.tell("schedule", "is lost: {}", run_id)
             return
@@ -231,6 +240,9 @@ class Cloud:
         if self._weather.strikes("lost", now):
             self._ledger.tell(function, "never hears of {}", _shown(event["detail"]))
             return
+        speaker = self._ledger.machines.get(event["detail"].get("instance_id", ""))
+        if speaker is not None:
+            speaker.was_heard = True
         for _ in range(2 if self._weather.strikes("doubled", now) else 1):
             delay = self._chance.uniform(0.05, 1.0)
             if self._weather.strikes("late", now):

@@ -84,13 +84,17 @@ SIZES: dict[str, tuple[float, ...]] = {
 }
 """How strong a kind is where it is on; 0.3 or 0.8 for those that are not named."""
 
+USUAL = ("interrupted", "slow", "cancels", "wrong_clock")
+"""Kinds that are on more often than others: what happens most, what lets two things happen at once, and what is seldom
+seen by its effects alone."""
+
 
 def draw(chance: random.Random) -> Faults:
     """Choose a story's faults: none in some, one kind in many, several in most."""
     names = [each.name for each in fields(Faults)]
     kinds = chance.choice((0, 1, 1, 2, 3, 4, 6, 9))
     drawn: dict[str, Any] = {}
-    usual = ["interrupted"] if kinds and chance.random() < 0.4 else []
+    usual = [name for name in USUAL if kinds and chance.random() < 0.3]
     for name in usual + chance.sample(names, kinds):
         drawn[name] = chance.choice(SIZES.get(name, (0.3, 0.8)))
     return Faults(**drawn)

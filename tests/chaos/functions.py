@@ -1,6 +1,7 @@
 """Lambda in virtual time: the real handlers over the in-memory ports, killed, refused and slowed at any call."""
 
 import importlib
+import inspect
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class Port:
     def __getattr__(self, method: str) -> Any:
         call = getattr(self._port, method)
         invocation, name = self._invocation, self._name
+        if not inspect.ismethod(call) and not inspect.isfunction(call):
+            return Port(f"{name}.{method}", call, invocation)  # a port beside a port
 
         def called(*args: Any, **kwargs: Any) -> Any:
             invocation.before(name, method)

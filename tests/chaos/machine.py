@@ -6,9 +6,10 @@ The decisions are the agent's own (`runctl.agent.ending`). Its training counts o
 import random
 from typing import Any, Final
 
-from runctl.agent.ending import Leaving, Notice, Why, reserve_s, why_it_ended
+from runctl.agent.ending import Leaving, Notice, Why, why_it_ended
 from runctl.agent.supervisor import POWER_OFF_DELAY_S, POWER_OFF_GRACE_S
 from runctl.agent.training_process import Exit
+from runctl.model import timing
 from runctl.model.agent_event import AgentEventKind, EndedWhy, TrainingEnded, sign
 from runctl.model.base import iso
 from runctl.model.checkpoint import CheckpointFile, Manifest
@@ -101,7 +102,8 @@ class Machine:
             self._leave(Why.NOTICE)
             return
         self._save(self._loop.now)
-        self._later(ends_at - reserve_s(self._notice, self.script.uploads_for_s) - self._loop.now, self._reserve_begins)
+        reserve_s = timing.UPLOAD_RESERVE.total_seconds()
+        self._later(ends_at - reserve_s - self._loop.now, self._reserve_begins)
         self._look_for_replacement()
 
     def command(self, words: list[str]) -> bool:

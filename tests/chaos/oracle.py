@@ -148,6 +148,7 @@ def _was_not_ready(run: Run, machine: MachineTruth) -> bool:
             machine.never_ready,
             machine.command_failed,
             late,
+            not machine.was_heard,
             machine.unreachable_at is not None,
             machine.silent_from is not None,
         )

@@ -21,6 +21,8 @@ class MachineTruth:
     launched_at: float
     online_at: float | None = None
     announced_at: float | None = None
+    was_heard: bool = False
+    """An event of its agent got through."""
     warned_at: float | None = None
     taken_at: float | None = None
     """EC2 took it back."""

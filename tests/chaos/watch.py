@@ -1,6 +1,6 @@
 """What must hold after every step and at rest, whatever goes wrong."""
 
-from typing import Final
+from typing import Any, Final
 
 from runctl.model.attempt import FactKind
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
@@ -49,14 +49,14 @@ class Watch:
 
         put_go = cloud.bucket.put_go
 
-        def put(instance_id: InstanceId, job: AgentJob) -> None:
+        def put(instance_id: InstanceId, job: AgentJob, **where: Any) -> None:
             if not job.must_fence:
                 self.offered(job)
-            put_job(instance_id, job)
+            put_job(instance_id, job, **where)
 
-        def go(instance_id: InstanceId, word: HandOver) -> None:
+        def go(instance_id: InstanceId, word: HandOver, **where: Any) -> None:
             self.offered(word)
-            put_go(instance_id, word)
+            put_go(instance_id, word, **where)
 
         cloud.bucket.put_job, cloud.bucket.put_go = put, go  # type: ignore[method-assign]
 

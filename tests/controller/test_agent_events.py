@@ -1,5 +1,6 @@
 """What machines say: verified, recorded, and only of the attempt they belong to."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -312,3 +313,20 @@ def test_the_end_is_told_once_however_often_it_comes() -> None:
 
     assert world.timeline().count(TimelineKind.TRAINING_ENDED) == 1
     assert TimelineKind.LATE_EVIDENCE not in world.timeline()
+
+
+@pytest.mark.parametrize(("skew_s", "taken_s"), [(0.5, 0.5), (-59, -59), (900, 0), (-900, 0)])
+def test_the_time_of_a_machine_whose_clock_is_wrong_is_not_taken(skew_s: float, taken_s: float) -> None:
+    world = World()
+    to_preparing(world)
+    at = world.clock()
+    detail = make_detail(
+        world.attempt(),
+        AgentEventKind.TRAINING_STARTED,
+        {"started_at": at.isoformat()},
+        at=at + timedelta(seconds=skew_s),
+    )
+
+    world.observe_agent(BusEvent(time=at, detail=detail))
+
+    assert world.attempt().facts[FactKind.STARTED].at == at + timedelta(seconds=taken_s)

@@ -13,7 +13,7 @@ from runctl.model.names import State
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import get_ready, start, to_preparing, to_training, to_wait_for_ssm
+from tests.controller.stages import boot, get_ready, reasons, start, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, after
 from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
@@ -327,3 +327,18 @@ def test_somebody_elses_command_that_failed_before_the_start_does_not_hide_that_
     execution.advance()
 
     assert world.attempt(1).reason is Reason.MACHINE_NOT_READY
+
+
+def test_a_machine_that_is_ready_in_the_moment_in_which_the_waiting_ends_is_replaced() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    boot(world)
+    world.clock.move(world.run().spec.ready_timeout_s)
+    assert execution.token is not None
+    world.tokens.expire(execution.token)
+    world.observe_agent(world.says_ready())
+
+    execution.advance()
+
+    assert reasons(world)[0] is Reason.MACHINE_NOT_READY
+    assert len(reasons(world)) == 2

@@ -13,7 +13,7 @@ from runctl.model.names import Metric, State, Tag
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import go, reasons, to_training, to_wait_for_ssm
+from tests.controller.stages import boot, go, reasons, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, make_end
 from tests.fakes.world import SETTINGS, World
 
@@ -290,3 +290,27 @@ def test_two_looks_at_once_end_a_machine_and_both_come_to_their_end() -> None:
     world.reap_machines()
 
     assert set(world.machines.terminated) == {stray}
+
+
+def test_a_machine_whose_announcements_were_all_lost_is_ready_when_ssm_says_so() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    boot(world)
+    world.clock.move(timing.READY_ANNOUNCED.total_seconds() - 1)
+    early = world.reap_machines()["deeds"]
+    world.clock.move(1)
+
+    world.reap_machines()
+
+    assert early == []
+    assert execution.advance() is State.TRAIN
+
+
+def test_a_machine_that_ssm_never_heard_of_is_still_waited_for() -> None:
+    world = World()
+    execution = to_wait_for_ssm(world)
+    world.clock.move(timing.READY_ANNOUNCED.total_seconds() + 1)
+
+    world.reap_machines()
+
+    assert execution.advance() is State.WAIT_FOR_SSM

@@ -134,6 +134,14 @@ def test_a_timeout_is_told_apart_by_what_was_waited_for() -> None:
     assert classify(Evidence(LAUNCHED, failure=timeout)).reason is Reason.CONTROLLER
 
 
+def test_a_machine_whose_word_came_in_the_moment_of_the_timeout_was_not_ready_in_time() -> None:
+    late = with_facts(WAITING, FactKind.READY)
+
+    ending = classify(Evidence(late, failure=StepFailure(Error="States.Timeout")))
+
+    assert ending.reason is Reason.MACHINE_NOT_READY
+
+
 @pytest.mark.parametrize("error", ["States.Timeout", "States.HeartbeatTimeout"])
 def test_a_machine_that_did_not_stop_in_time_was_still_asked_to_stop(error: str) -> None:
     stop = make_stop_request()

@@ -52,7 +52,7 @@ class Cloud:
         self.root = root
         self.local = local
         self.environment = local.environment()
-        self._api = Client(connect(environment=self.environment), project=root.name)
+        self.api = Client(connect(environment=self.environment), project=root.name)
 
     def runctl(self, *arguments: str, output: str = "json", folder: str = ".") -> Command:
         """Run the command line in the project, or in a folder of it, as a person would."""
@@ -99,7 +99,7 @@ class Cloud:
 
     def status(self, run_id: str) -> dict[str, Any]:
         """The run's JSON, as `runctl status` prints it. Asked by the Python API: waiting asks often."""
-        return self._api.document(self._api.run(run_id))
+        return self.api.document(self.api.run(run_id))
 
     def metrics(self, run_id: str) -> tuple[MetricsHistory, ...]:
         """The figures of the run's attempts."""
@@ -134,7 +134,7 @@ class Cloud:
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """The run's timeline, as `runctl events` prints it."""
-        return [event_document(event) for event in self._api.events(RunId(run_id))]
+        return [event_document(event) for event in self.api.events(RunId(run_id))]
 
     def wait_for_event(self, run_id: str, kind: str, timeout_s: float = 45.0) -> dict[str, Any]:
         """Wait for a timeline event of this kind; answer the newest of them."""
