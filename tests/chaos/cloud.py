@@ -159,6 +159,7 @@ class Cloud:
             subnet_ids=tuple(subnet.subnet_id for subnet in SUBNETS),
         )
         self.runs = InMemoryRunStore(copies=False)
+        self.ledger = self.runs
         self.machines = Ec2(loop, weather, ledger)
         self.machines.on_launch = self._launched
         self.machines.on_change = self._changed

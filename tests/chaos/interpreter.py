@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from runctl.model.base import iso
 from tests.chaos.loop import Loop, Timer
 from tests.chaos.paths import (
     MISSING,
@@ -44,6 +45,7 @@ _CHOICES: Final = {"Variable", "Next", "IsPresent", "StringEquals"}
 _RETRIES: Final = {"ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy"}
 _CATCHES: Final = {"ErrorEquals", "Next", "ResultPath"}
 _TOP: Final = {"StartAt", "States", "TimeoutSeconds", "Comment"}
+_CONTEXT: Final = {"$$.Task.Token", "$$.State.EnteredTime", "$$.State.RetryCount"}
 _PARAMETERS: Final = {"FunctionName", "Payload", "Payload.$"}
 
 
@@ -63,10 +65,19 @@ def _refused(state: dict[str, Any]) -> Iterator[str]:
     yield from (f"the field {name}" for name in state.keys() - _FIELDS[kind])
     if kind == "Task" and state["Resource"] not in (TASK, CALLBACK):
         yield f"the resource {state['Resource']}"
+    yield from (f"the context's {path}" for path in _context_paths(state.get("Parameters")) if path not in _CONTEXT)
     yield from (f"the parameter {name}" for name in state.get("Parameters", {}).keys() - _PARAMETERS)
     for field_name, known in (("Choices", _CHOICES), ("Retry", _RETRIES), ("Catch", _CATCHES)):
         for part in state.get(field_name, []):
             yield from (f"{name} in {field_name}" for name in part.keys() - known)
+
+
+def _context_paths(template: Json) -> Iterator[str]:
+    if isinstance(template, dict):
+        for value in template.values():
+            yield from _context_paths(value)
+    elif isinstance(template, str) and template.startswith("$$."):
+        yield template
 
 
 class TaskFailed(Exception):
@@ -173,6 +184,7 @@ class Execution:
         self._tries: dict[int, int] = {}
         self._pause: Timer | None = None
         self._count = 0
+        self._entered_at = ""
         limit = definition.get("TimeoutSeconds")
         self._limit = None if limit is None else loop.after(limit, self.time_out)
 
@@ -209,6 +221,7 @@ class Execution:
         if not self.is_running:
             return None
         self.entered.append(name)
+        self._entered_at = iso(self._loop.time())
         self._on_enter(name)
         self._tries = {}
         state = self._definition["States"][name]
@@ -284,8 +297,13 @@ class Execution:
             self._settle(state, attempt, {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}, None)
 
     def _parameters(self, state: dict[str, Any], attempt: _Attempt) -> tuple[str, Json]:
-        made = fill(state["Parameters"], self.data, {"Task": {"Token": attempt.token}})
+        made = fill(state["Parameters"], self.data, self._context(attempt))
         return str(made["FunctionName"]), json.loads(json.dumps(made["Payload"]))
+
+    def _context(self, attempt: _Attempt) -> dict[str, Any]:
+        """The context object, as far as it is read here. A retry does not enter its state anew."""
+        state = {"Name": self.state, "EnteredTime": self._entered_at, "RetryCount": sum(self._tries.values())}
+        return {"Task": {"Token": attempt.token}, "State": state}
 
     def _beat(self, state: dict[str, Any], attempt: _Attempt) -> None:
         """A sign of life: the clock of the heartbeat begins again."""

@@ -83,6 +83,10 @@ def test_the_synthesized_definition_holds_nothing_that_is_not_done() -> None:
         (lambda d: d["States"]["Try again?"]["Choices"][0].update(NumericEquals=1), "NumericEquals in Choices"),
         (lambda d: d["States"].update(Both={"Type": "Parallel"}), "Both: a state of type Parallel"),
         (lambda d: d["States"]["Train"].update(Resource="arn:aws:states:::sns:publish"), "the resource arn:aws"),
+        (
+            lambda d: d["States"]["Train"]["Parameters"]["Payload"].update({"x.$": "$$.Execution.Id"}),
+            "Train: the context's $$.Execution.Id",
+        ),
         (lambda d: d.update(QueryLanguage="JSONata"), "the machine's QueryLanguage"),
     ],
 )
