@@ -157,6 +157,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "sync": VerbEntry("runctl_cli.commands.sync:sync", "Send the project to the bucket, and launch nothing."),
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
     "estimate": VerbEntry("runctl_cli.commands.estimate:estimate", "Say what a run may cost, and launch nothing."),
+    "aws": VerbEntry("runctl_cli.commands.aws:aws", "Machines that you keep: create, train, monitor, stop."),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),

@@ -115,6 +115,13 @@ class AwsSettings(_Section):
     region: str | None = None
 
 
+class MachineSettings(_Section):
+    """[machines]: how many there may be before another one is created."""
+
+    warn_above: Annotated[int, Field(ge=0)] = 10
+    most: Annotated[int, Field(ge=1)] = 50
+
+
 class LogSettings(_Section):
     """[logs]"""
 
@@ -131,6 +138,7 @@ class Settings(_Section):
     confirm: ConfirmSettings = ConfirmSettings()
     local: LocalSettings = LocalSettings()
     aws: AwsSettings = AwsSettings()
+    machines: MachineSettings = MachineSettings()
     logs: LogSettings = LogSettings()
 
 

@@ -68,6 +68,11 @@ target = "local"
 # Launching asks first when the estimate is above this many US dollars.
 # above_usd = 5
 
+[machines]
+# How many machines there may be before `runctl aws create` notes it, and before it refuses another.
+# warn_above = 10
+# most = 50
+
 [local]
 # Where the cloud on this machine keeps its state, its port (default: a free one), and how long its machines boot.
 # dir = ".runctl/local"

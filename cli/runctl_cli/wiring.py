@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runctl.client.downloading import Download, FetchedFile
     from runctl.client.estimate import Estimate
     from runctl.client.following import LogEntry
+    from runctl.client.machines import Machines
     from runctl.client.money import Resource
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
     from runctl.model.figures import Figures
-    from runctl.model.ids import AttemptNumber, RunId
+    from runctl.model.ids import AttemptNumber, InstanceId, RunId
     from runctl.model.run import PurchaseOption, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
@@ -51,6 +52,11 @@ class ClientPort(Protocol):
         """Account and region."""
         ...
 
+    @property
+    def machines(self) -> "Machines":
+        """Machines that are kept, and those of runs."""
+        ...
+
     def plan(self, prepared: "PreparedProject") -> "Plan":
         """Check the instance types and estimate the cost; makes nothing."""
         ...
@@ -63,6 +69,7 @@ class ClientPort(Protocol):
         self,
         plan: "Plan",
         *,
+        machine: "InstanceId | None" = ...,
         on_upload: "Callable[[SyncedCode], None]" = ...,
         on_bytes: "Callable[[int, int], None]" = ...,
     ) -> "Run":

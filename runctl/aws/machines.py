@@ -22,6 +22,9 @@ _T = TypeVar("_T")
 
 _UNKNOWN_INSTANCE: Final = "InvalidInstanceID.NotFound"
 
+_UNSUPPORTED: Final = "UnsupportedOperation"
+"""What StopInstances answers for a one-time spot instance (EC2 API Reference, "Error codes")."""
+
 _UNAUTHORIZED: Final = "UnauthorizedOperation"
 
 _TYPES_IN_A_CALL: Final = 100
@@ -85,6 +88,24 @@ class Ec2Machines:
                 (view.instance_id, view) for view in self._described([{"Name": "instance-id", "Values": chunk}])
             )
         return found
+
+    def stop(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to stop an on-demand instance; its disk stays. Raises InvalidSpec for a spot instance."""
+        with aws_errors():
+            try:
+                self._client.stop_instances(InstanceIds=[instance_id])
+            except ClientError as error:
+                if code_of(error) != _UNSUPPORTED:
+                    raise
+                raise InvalidSpec(
+                    f"EC2 does not stop {instance_id}: a one-time spot machine can only be ended.",
+                    hint=f"End it with: runctl aws terminate {instance_id}",
+                ) from error
+
+    def start(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to start a stopped instance again."""
+        with aws_errors():
+            self._client.start_instances(InstanceIds=[instance_id])
 
     def terminate(self, instance_id: InstanceId) -> None:
         """Ask EC2 to end an instance; one that is gone already is fine.

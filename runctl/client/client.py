@@ -20,6 +20,7 @@ from runctl.client.following import LogEntry, follow_log
 from runctl.client.handle import RunHandle
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
+from runctl.client.machines import Machines
 from runctl.client.metrics import run_metrics
 from runctl.client.money import Resource, attempt_costs_document, resources
 from runctl.client.place import Place
@@ -35,19 +36,18 @@ from runctl.client.resuming import (
     resumed_request,
 )
 from runctl.client.spec import RunSpec
-from runctl.errors import InvalidSpec, RunctlError, StaleWriteError
+from runctl.client.submitting import submit
+from runctl.errors import InvalidSpec, RunctlError
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
-from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
 from runctl.model.history import MetricsHistory
-from runctl.model.ids import AttemptNumber, RunId, new_run_id
+from runctl.model.ids import AttemptNumber, InstanceId, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
 from runctl.model.run import RunSpec as StoredSpec
-from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
-from runctl.model.timeline import TimelineEvent, TimelineKind
+from runctl.model.timeline import TimelineEvent
 from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
 from runctl.policy.reports import Report, report
@@ -163,14 +163,21 @@ class Client:
                 hint="Check the spelling and the Region; all types: https://aws.amazon.com/ec2/instance-types/",
             ) from refusal
 
+    @property
+    def machines(self) -> Machines:
+        """Machines that are kept, and those of runs."""
+        return Machines(self._deployment, self._sleep)
+
     def launch(
         self,
         plan: Plan,
         *,
+        machine: InstanceId | None = None,
         on_upload: Callable[[SyncedCode], None] = lambda _synced: None,
         on_bytes: Callable[[int, int], None] = lambda _count, _total: None,
     ) -> Run:
-        """Send what of the project is not there, write the run, start its execution.
+        """Send what of the project is not there, write the run, start its execution: on a machine of its own, or on
+        `machine`.
 
         `on_bytes` hears, in any thread, of bytes that were sent and of how many there are to send; `on_upload`, at the
         end, of what lies in the bucket. When the start is refused the run is ended
@@ -181,11 +188,22 @@ class Client:
         synced = self.sync(plan.prepared.root, plan.prepared.files, on_bytes)
         on_upload(synced)
         return self._begin(
-            spec.stored(synced.code), name=name_of(spec), project=spec.project or self._project, estimate=plan.estimate
+            spec.stored(synced.code),
+            name=name_of(spec),
+            project=spec.project or self._project,
+            estimate=plan.estimate,
+            machine=machine,
         )
 
     def _begin(
-        self, spec: StoredSpec, *, name: str, project: str, estimate: Estimate, resumed_from: ResumedFrom | None = None
+        self,
+        spec: StoredSpec,
+        *,
+        name: str,
+        project: str,
+        estimate: Estimate,
+        machine: InstanceId | None = None,
+        resumed_from: ResumedFrom | None = None,
     ) -> Run:
         """Write the run, with a limit to its cost, and start its execution."""
         now = self._now()
@@ -203,14 +221,10 @@ class Client:
             updated_at=now,
             execution_arn=self.place.execution_arn(run_id),
             estimated_usd=estimate.total_usd,
+            machine=machine,
             resumed_from=resumed_from,
         )
-        self._deployment.runs.create_run(run, [_submitted(run)])
-        try:
-            self._deployment.executions.start(run_id, ExecutionInput.of(run))
-        except RunctlError as error:
-            if self._end_unstarted(run, error):
-                raise
+        submit(run, self._deployment, self._now)
         return run
 
     def sync(
@@ -222,31 +236,6 @@ class Client:
 
     def _code_sync(self) -> CodeSync:
         return CodeSync(self._deployment.code, self._memory_folder or default_folder(), self._now)
-
-    def _end_unstarted(self, run: Run, error: RunctlError) -> bool:
-        """Leave no run that seems to be about to begin; says whether it was ended.
-
-        AWS may have started it and only the answer was lost: a run that was admitted already goes on, and one that was
-        not is not admitted any more.
-        """
-        now = self._now()
-        ended = run.model_copy(
-            update={
-                "status": RunStatus.FAILED,
-                "reason": error.reason,
-                "message": f"The execution could not be started: {error.message}",
-                "updated_at": now,
-                "ended_at": now,
-            }
-        )
-        concluded = TimelineEvent(
-            run_id=run.run_id, event_id="concluded", at=now, kind=TimelineKind.CONCLUDED, text=ended.message
-        )
-        try:
-            self._deployment.runs.save_run(ended, [concluded])
-        except StaleWriteError:
-            return False
-        return True
 
     # -- resuming ------------------------------------------------------------------------------------------------
 
@@ -448,16 +437,3 @@ def _connected() -> Deployment:
     from runctl.client.connect import connect
 
     return connect()
-
-
-def _submitted(run: Run) -> TimelineEvent:
-    asked = "submitted" if run.resumed_from is None else f"resumed {run.resumed_from.run_id} with"
-    return TimelineEvent(
-        run_id=run.run_id,
-        event_id="submitted",
-        at=run.created_at,
-        kind=TimelineKind.SUBMITTED,
-        text=f"{run.user} {asked} {run.spec.label} on {' or '.join(run.spec.instance_types)}, "
-        f"{run.spec.purchase_option.value}.",
-        data={"code": run.spec.code.sha256},
-    )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
 from runctl.aws.code_objects import CodeObjects
+from runctl.aws.commands import SsmCommands
 from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.price_list import PriceList, price_list_config
@@ -100,6 +101,11 @@ class AwsDeployment:
     def machines(self) -> Ec2Machines:
         """EC2's machines."""
         return self.machine_types
+
+    @property
+    def commands(self) -> SsmCommands:
+        """Systems Manager."""
+        return SsmCommands(self._clients.get("ssm"))
 
     @property
     def prices(self) -> Ec2Prices:

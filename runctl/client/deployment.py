@@ -16,7 +16,7 @@ from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
-from runctl.model.ids import RunId
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.machine import MachineType, MachineView
 from runctl.model.price import Price, PriceStep, Spending
 from runctl.model.run import Run
@@ -45,6 +45,10 @@ class RunTable(Protocol):
 
     def unsettled_attempts(self) -> Iterator[Attempt]:
         """Go through all attempts whose machine's cost is not final (index: eventually consistent)."""
+        ...
+
+    def attempt_of_machine(self, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+        """Find the newest attempt on a machine (index: eventually consistent); None for strangers."""
         ...
 
     def create_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> None:
@@ -80,6 +84,38 @@ class MachineTypes(Protocol):
         ...
 
 
+class Ec2(Protocol):
+    """EC2's machines."""
+
+    def machine(self, instance_id: InstanceId) -> MachineView | None:
+        """Describe one instance; None when EC2 does not know it."""
+        ...
+
+    def tagged_machines(self) -> Iterator[MachineView]:
+        """Describe all instances of ours that have not ended, all pages."""
+        ...
+
+    def start(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to start a stopped instance again."""
+        ...
+
+    def stop(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to stop an on-demand instance; its disk stays."""
+        ...
+
+    def terminate(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to end an instance; one that is gone already is fine."""
+        ...
+
+
+class Ssm(Protocol):
+    """Systems Manager."""
+
+    def is_online(self, instance_id: InstanceId) -> bool:
+        """Whether SSM says `PingStatus=Online`."""
+        ...
+
+
 class Prices(Protocol):
     """What machines cost."""
 
@@ -107,14 +143,6 @@ class Ledger(Protocol):
 
     def figures(self) -> Figures | None:
         """What the cost watch saw last; None before its first look."""
-        ...
-
-
-class Machines(Protocol):
-    """EC2's machines with our tag."""
-
-    def tagged_machines(self) -> Iterable[MachineView]:
-        """Describe all instances that carry our run tag and have not ended."""
         ...
 
 
@@ -185,6 +213,16 @@ class Deployment(Protocol):
         ...
 
     @property
+    def machines(self) -> Ec2:
+        """EC2."""
+        ...
+
+    @property
+    def commands(self) -> Ssm:
+        """Systems Manager."""
+        ...
+
+    @property
     def executions(self) -> Executions:
         """Step Functions."""
         ...
@@ -217,11 +255,6 @@ class Deployment(Protocol):
     @property
     def subscriptions(self) -> Subscribing:
         """Who hears what is told."""
-        ...
-
-    @property
-    def machines(self) -> Machines:
-        """EC2's machines with our tag."""
         ...
 
     @property

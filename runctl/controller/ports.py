@@ -234,6 +234,10 @@ class Machines(Protocol):
         """Describe many instances, hundreds in a call; those that EC2 does not know are left out."""
         ...
 
+    def stop(self, instance_id: InstanceId) -> None:
+        """Ask EC2 to stop an on-demand instance; its disk stays."""
+        ...
+
     def terminate(self, instance_id: InstanceId) -> None:
         """Ask EC2 to end an instance; one that is gone already is fine."""
         ...

@@ -1,16 +1,18 @@
 """Machines by their tags against the table: those that no run owns are ended at the second look."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from runctl.controller.departures import record_departure
 from runctl.controller.ports import Machines, RunStore
 from runctl.controller.timeline import event_of_run
 from runctl.errors import RunctlError
+from runctl.model.attempt import Attempt
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineView
 from runctl.model.names import Tag
+from runctl.model.run import Run
 from runctl.model.sweep import Deed
 from runctl.model.timeline import TimelineKind
 from runctl.policy.facts import Departure
@@ -44,22 +46,39 @@ def end_strays(
         run = runs.run(run_id)
         attempts = () if run is None or run.status.is_terminal else runs.attempts(run_id)
         struck_at = struck.get(view.instance_id)
-        judgement = judge(Sighting(view, run, attempts, struck_at), stack_name, at)
+        sighting = Sighting(view, run, attempts, struck_at)
+        if sighting.is_kept:
+            sighting = replace(sighting, last_use=_last_use(view.instance_id, runs))
+        judgement = judge(sighting, stack_name, at)
         if judgement.verdict is Verdict.KEEP:
             continue
-        found.strikes[view.instance_id] = struck_at or at
+        stops = judgement.verdict is Verdict.STOP
+        if not stops:
+            found.strikes[view.instance_id] = struck_at or at
         if judgement.verdict is Verdict.STRIKE:
             continue
-        text = f"The machine {view.instance_id} ({view.instance_type}) was ended, for {judgement.why}."
+        done = "stopped" if stops else "ended"
+        text = f"The machine {view.instance_id} ({view.instance_type}) was {done}, for {judgement.why}."
         deed = Deed(run_id=None if run is None else run_id, instance_id=view.instance_id, text=text)
         try:
-            if not dry_run:
+            if not dry_run and stops:
+                machines.stop(view.instance_id)
+            elif not dry_run:
                 _end(view, deed, runs=runs, machines=machines, at=at)
         except RunctlError as fault:
             found.faults.append(fault)
         else:
             found.deeds.append(deed)
     return found
+
+
+def _last_use(instance_id: InstanceId, runs: RunStore) -> tuple[Run, Attempt] | None:
+    """Find the newest run on a machine, and its attempt there."""
+    newest = runs.attempt_of_machine(instance_id)
+    if newest is None:
+        return None
+    run, attempt = runs.run(newest[0]), runs.attempt(*newest)
+    return None if run is None or attempt is None else (run, attempt)
 
 
 def _end(view: MachineView, deed: Deed, *, runs: RunStore, machines: Machines, at: datetime) -> None:

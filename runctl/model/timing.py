@@ -27,6 +27,12 @@ REAPER_SECOND_LOOK: Final = timedelta(minutes=10)
 """How long a machine must have been seen without an owner, look after look, before the reaper ends it. More than
 SPOT_NOTICE and POWER_OFF_DELAY: a machine that drains after its attempt is over goes by itself."""
 
+KEPT_FOR: Final = timedelta(hours=24)
+"""How long a machine that somebody keeps is kept, unless they say otherwise."""
+
+KEPT_IDLE_LIMIT: Final = timedelta(minutes=60)
+"""How long a kept machine may run with no training on it. More than REAPER_SECOND_LOOK."""
+
 READY_TIMEOUT: Final = timedelta(seconds=900)
 """From launch to SSM Online. Booting a GPU machine and installing a Python takes minutes; more than READY_ANNOUNCED."""
 

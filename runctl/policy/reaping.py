@@ -7,10 +7,12 @@ from enum import StrEnum
 
 from runctl.model import timing
 from runctl.model.attempt import Attempt
-from runctl.model.machine import MachineView
+from runctl.model.base import iso
+from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Tag
-from runctl.model.run import Run
+from runctl.model.run import PurchaseOption, Run
 from runctl.model.service_events import ExecutionStatus
+from runctl.model.status import Reason
 
 LIVING = (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
@@ -22,6 +24,8 @@ class Verdict(StrEnum):
     STRIKE = "strike"
     """No run owns it. It is ended if that is still so at a later look."""
     END = "end"
+    STOP = "stop"
+    """It is kept and idle: its disk stays, and it can be started again."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Sighting:
     """Of the run."""
     struck_at: datetime | None = None
     """Since when it has been seen without an owner, look after look."""
+    last_use: tuple[Run, Attempt] | None = None
+    """Of a machine that is kept: the newest run on it, and its attempt there."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its run asked to keep it and ended well; from then on trainings come and go."""
+        return self.run is not None and self.run.spec.keep_machine_s is not None and self.run.reason is Reason.COMPLETED
 
 
 @dataclass(frozen=True)
@@ -58,12 +69,38 @@ def judge(sighting: Sighting, stack_name: str, now: datetime) -> Judgement:
         return Judgement(Verdict.KEEP, "it is going")
     if view.launched_at is None or now - view.launched_at < timing.REAPER_GRACE:
         return Judgement(Verdict.KEEP, "it is young")
-    why = _why_nobody_owns(sighting)
+    if sighting.run is not None and sighting.is_kept:
+        judgement = _judge_kept(sighting, sighting.run, now)
+        if judgement.verdict is not Verdict.END:
+            return judgement
+        why = judgement.why
+    else:
+        why = _why_nobody_owns(sighting)
     if not why:
         return Judgement(Verdict.KEEP, "its run goes on")
     if sighting.struck_at is None or now - sighting.struck_at < timing.REAPER_SECOND_LOOK:
         return Judgement(Verdict.STRIKE, why)
     return Judgement(Verdict.END, why)
+
+
+def _judge_kept(sighting: Sighting, run: Run, now: datetime) -> Judgement:
+    """Judge a machine that somebody keeps: never while a run trains on it, and not beyond its time. An idle one is
+    stopped; a one-time spot machine cannot be (EC2 User Guide, "Stop a Spot Instance"), and is ended."""
+    view = sighting.view
+    if sighting.last_use is not None and not sighting.last_use[0].status.is_terminal:
+        return Judgement(Verdict.KEEP, f"run {sighting.last_use[0].run_id} trains on it")
+    kept_for = timedelta(seconds=run.spec.keep_machine_s or 0)
+    if now - run.created_at >= kept_for:
+        return Judgement(Verdict.END, f"it was to be kept until {iso(run.created_at + kept_for)}")
+    if view.state is not MachineState.RUNNING:
+        return Judgement(Verdict.KEEP, f"it is {view.state} and kept")
+    ended_at = None if sighting.last_use is None else sighting.last_use[1].ended_at
+    idle_since = max(moment for moment in (view.launched_at, ended_at, run.created_at) if moment is not None)
+    if now - idle_since < timing.KEPT_IDLE_LIMIT:
+        return Judgement(Verdict.KEEP, "it is kept")
+    why = f"nothing has trained on it since {iso(idle_since)}"
+    can_stop = view.purchase_option is PurchaseOption.ON_DEMAND
+    return Judgement(Verdict.STOP if can_stop else Verdict.END, why)
 
 
 def _why_nobody_owns(sighting: Sighting) -> str:

@@ -29,6 +29,7 @@ class Need(StrEnum):
     LAUNCH_MACHINES = auto()
     DESCRIBE_MACHINES = auto()
     TERMINATE_MACHINES = auto()
+    STOP_MACHINES = auto()
     ASK_SSM = auto()
     SEND_COMMANDS = auto()
     READ_RESULTS = auto()
@@ -118,6 +119,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         Function.SEND_DIGEST: (Need.READ_LEDGER, Need.KEEP_PAGES, Need.NOTIFY),
         Function.REAP_MACHINES: (
             *CONCLUDES,
+            Need.STOP_MACHINES,
             *_COMMANDS,
             Need.ANSWER_TOKENS,
             Need.SET_SCHEDULES,
@@ -250,6 +252,10 @@ def _terminate_machines(resources: Resources) -> list[iam.PolicyStatement]:
     return [allow("ec2:TerminateInstances", on=resources.arn("ec2", "instance/*"), when=_OURS_ONLY)]
 
 
+def _stop_machines(resources: Resources) -> list[iam.PolicyStatement]:
+    return [allow("ec2:StopInstances", on=resources.arn("ec2", "instance/*"), when=_OURS_ONLY)]
+
+
 def _ask_ssm(_: Resources) -> list[iam.PolicyStatement]:
     return [allow("ssm:DescribeInstanceInformation", on="*")]
 
@@ -339,6 +345,7 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
         Need.LAUNCH_MACHINES: _launch_machines,
         Need.DESCRIBE_MACHINES: _describe_machines,
         Need.TERMINATE_MACHINES: _terminate_machines,
+        Need.STOP_MACHINES: _stop_machines,
         Need.ASK_SSM: _ask_ssm,
         Need.SEND_COMMANDS: _send_commands,
         Need.READ_RESULTS: _read_results,

@@ -65,6 +65,9 @@ class Ec2(FakeMachines):
         for first in range(0, len(shown), PAGE):
             yield tuple(shown[first : first + PAGE])
 
+    def stop(self, instance_id: InstanceId) -> None:
+        raise Violation(f"{instance_id} is stopped, though nobody keeps machines here")
+
     def terminate(self, instance_id: InstanceId) -> None:
         view = self._views.get(instance_id)
         if view is None or not self._is_shown(instance_id):

@@ -167,7 +167,7 @@ def test_what_makes_no_sense_is_refused(runctl: CommandLine, words: tuple[str, .
 def test_resources_show_each_machine_with_what_it_costs(runctl: CommandLine) -> None:
     attempt = an_attempt(instance_id=InstanceId("i-0123456789abcdef0"), launched_at=NOW - timedelta(hours=2))
     runctl.deployment.add(a_run(), attempt)
-    runctl.deployment.machines.views = [a_machine()]
+    runctl.deployment.machines.put(a_machine())
 
     (told,) = data(runctl, "resources", "list")["resources"]
 
@@ -178,7 +178,7 @@ def test_resources_show_each_machine_with_what_it_costs(runctl: CommandLine) -> 
 
 
 def test_a_machine_without_a_run_is_priced_by_its_pool_and_named(runctl: CommandLine) -> None:
-    runctl.deployment.machines.views = [a_machine(tags={Tag.RUN.value: "r-gone"})]
+    runctl.deployment.machines.put(a_machine(tags={Tag.RUN.value: "r-gone"}))
 
     (told,) = data(runctl, "resources", "list")["resources"]
 
@@ -189,7 +189,7 @@ def test_a_machine_without_a_run_is_priced_by_its_pool_and_named(runctl: Command
 
 def test_the_summary_counts_machines_and_money(runctl: CommandLine) -> None:
     other = a_machine(instance_id=InstanceId("i-0000000000000cafe"), purchase_option=PurchaseOption.ON_DEMAND)
-    runctl.deployment.machines.views = [a_machine(), other]
+    runctl.deployment.machines.put(a_machine(), other)
 
     told = data(runctl, "resources", "summary")
 

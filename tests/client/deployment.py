@@ -24,7 +24,8 @@ from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.machine import MachineType, MachineView
+from runctl.model.machine import MachineState, MachineType, MachineView
+from runctl.model.names import Tag
 from runctl.model.price import Price, PriceSource, PriceStep, Spending
 from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
 from runctl.model.status import RunStatus
@@ -46,6 +47,8 @@ class MemoryRuns:
     timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
     reads: int = 0
     """How often a run was read."""
+    on_create: Callable[[Run], object] = lambda _: None
+    """What comes of a run as soon as it is written."""
     script: list[Run | RunctlError] = field(default_factory=list[Run | RunctlError])
     """What becomes of the run, read after read."""
 
@@ -64,6 +67,15 @@ class MemoryRuns:
     def events(self, run_id: RunId) -> tuple[TimelineEvent, ...]:
         return tuple(event for event in self.timeline if event.run_id == run_id)
 
+    def attempt_of_machine(self, instance_id: InstanceId) -> tuple[RunId, AttemptNumber] | None:
+        found = [
+            (RunId(run_id), attempt.number)
+            for run_id, attempts in self.attempts_of.items()
+            for attempt in attempts
+            if attempt.instance_id == instance_id
+        ]
+        return max(found, default=None)
+
     def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         mine = [run for run in self.runs.values() if run.project == project and user in (None, run.user)]
         return tuple(sorted(mine, key=lambda run: run.created_at, reverse=True)[:limit])
@@ -77,6 +89,7 @@ class MemoryRuns:
             raise StaleWriteError("taken")
         self.runs[run.run_id] = run
         self.timeline.extend(events)
+        self.on_create(run)
 
     def save_run(self, run: Run, events: Sequence[TimelineEvent] = ()) -> Run:
         if self.runs[run.run_id].version != run.version:
@@ -198,6 +211,49 @@ class MemoryStopper:
     def stop(self, command: StopCommand) -> StopAnswer:
         self.commands.append(command)
         return StopAnswer(run_id=command.run_id, status=RunStatus.STOPPING, message="The run saves and ends.")
+
+
+@dataclass
+class MemoryMachines:
+    """EC2's machines, and what SSM says of them."""
+
+    views: dict[str, MachineView] = field(default_factory=dict[str, MachineView])
+    online: set[str] = field(default_factory=set[str])
+    asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def add(self, instance_id: str, state: MachineState = MachineState.RUNNING, **fields: Any) -> MachineView:
+        """A machine that the run of `an_attempt` launched."""
+        tags = {Tag.RUN.value: fields.pop("run_id", "r-nobody")}
+        usual = {"instance_type": "t3.micro", "availability_zone": "us-east-1a", "launched_at": NOW, "tags": tags}
+        view = MachineView(instance_id=InstanceId(instance_id), state=state, **(usual | fields))
+        self.views[instance_id] = view
+        return view
+
+    def put(self, *views: MachineView) -> None:
+        """Machines as EC2 shows them."""
+        self.views.update({view.instance_id: view for view in views})
+
+    def machine(self, instance_id: InstanceId) -> MachineView | None:
+        return self.views.get(instance_id)
+
+    def tagged_machines(self) -> Iterator[MachineView]:
+        return (view for view in self.views.values() if not view.state.is_final and Tag.RUN in view.tags)
+
+    def is_online(self, instance_id: InstanceId) -> bool:
+        return instance_id in self.online
+
+    def start(self, instance_id: InstanceId) -> None:
+        self._move("start", instance_id, MachineState.PENDING)
+
+    def stop(self, instance_id: InstanceId) -> None:
+        self._move("stop", instance_id, MachineState.STOPPING)
+
+    def terminate(self, instance_id: InstanceId) -> None:
+        self._move("terminate", instance_id, MachineState.SHUTTING_DOWN)
+
+    def _move(self, verb: str, instance_id: InstanceId, state: MachineState) -> None:
+        self.asked.append((verb, instance_id))
+        self.views[instance_id] = self.views[instance_id].model_copy(update={"state": state})
 
 
 @dataclass
@@ -327,16 +383,6 @@ class MemoryLedger:
 
 
 @dataclass
-class MemoryMachines:
-    """EC2's machines with our tag."""
-
-    views: list[MachineView] = field(default_factory=list[MachineView])
-
-    def tagged_machines(self) -> Iterable[MachineView]:
-        return self.views
-
-
-@dataclass
 class MemorySubscriptions:
     """The topic's subscriptions; nobody confirms."""
 
@@ -363,11 +409,11 @@ class MemoryDeployment:
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     code: MemoryCode = field(default_factory=MemoryCode)
     stopper: MemoryStopper = field(default_factory=MemoryStopper)
+    machines: MemoryMachines = field(default_factory=MemoryMachines)
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     results: MemoryResults = field(default_factory=MemoryResults)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    machines: MemoryMachines = field(default_factory=MemoryMachines)
     subscriptions: MemorySubscriptions = field(default_factory=MemorySubscriptions)
     has_console: bool = True
     instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"
@@ -382,6 +428,10 @@ class MemoryDeployment:
     @property
     def place(self) -> Place:
         return Place(STATE_MACHINE, self.has_console)
+
+    @property
+    def commands(self) -> MemoryMachines:
+        return self.machines
 
     @property
     def machine_types(self) -> MemoryCatalogue:

@@ -1,8 +1,13 @@
 """Machines that live on after a run, and runs on machines that somebody keeps."""
 
+from datetime import timedelta
+from typing import Any
+
+from runctl.model import timing
 from runctl.model.agent_event import AgentEventKind, EndedWhy
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineState
+from runctl.model.run import PurchaseOption, RunSpec
 from runctl.model.service_events import BusEvent
 from runctl.model.status import Reason, RunStatus
 from tests.controller.stages import to_training
@@ -15,9 +20,9 @@ OTHER_RUN_ID = RunId("r-zzzzzzzzzzzz")
 KEPT = make_spec(keep_machine_s=86_400)
 
 
-def kept_machine(world: World) -> InstanceId:
+def kept_machine(world: World, spec: RunSpec = KEPT) -> InstanceId:
     """Run what keeps its machine, to its end; answers the machine."""
-    execution = to_training(world, spec=KEPT)
+    execution = to_training(world, spec=spec)
     machine = world.machine()
     assert world.bucket.jobs[machine].keep_machine
     world.observe_agent(world.says_ended())
@@ -120,3 +125,73 @@ def test_run_on_a_kept_spot_machine_ends_with_it_and_launches_no_other() -> None
 
     assert world.run(OTHER_RUN_ID).status is RunStatus.FAILED
     assert world.machines.alive == []
+
+
+# -- the regular look ------------------------------------------------------------------------------------------------
+
+
+def look(world: World, *, after: timedelta) -> dict[str, Any]:
+    """Look after a while, and again so long after that that a stray would be ended."""
+    world.clock.move(after.total_seconds())
+    first = world.reap_machines()
+    world.clock.move(timing.REAPER_SECOND_LOOK.total_seconds())
+    second = world.reap_machines()
+    return {"texts": [deed["text"] for deed in (*first["deeds"], *second["deeds"])]}
+
+
+ON_DEMAND = make_spec(keep_machine_s=86_400, purchase_option=PurchaseOption.ON_DEMAND)
+
+
+def test_kept_machine_is_left_alone_within_its_time() -> None:
+    world = World()
+    machine = kept_machine(world)
+
+    told = look(world, after=timedelta(minutes=45))
+
+    assert told["texts"] == []
+    assert world.machines.alive == [machine]
+
+
+def test_idle_on_demand_machine_is_stopped_and_stays_so() -> None:
+    world = World()
+    machine = kept_machine(world, ON_DEMAND)
+
+    told = look(world, after=timedelta(minutes=70))
+
+    assert [text for text in told["texts"] if "was stopped, for nothing has trained on it" in text] == told["texts"]
+    assert len(told["texts"]) == 1
+    view = world.machines.machine(machine)
+    assert view is not None
+    assert view.state is MachineState.STOPPED
+
+
+def test_idle_spot_machine_is_ended_for_it_cannot_be_stopped() -> None:
+    world = World()
+    kept_machine(world)
+
+    told = look(world, after=timedelta(minutes=70))
+
+    assert "was ended, for nothing has trained on it" in told["texts"][0]
+    assert world.machines.alive == []
+
+
+def test_machine_is_not_idle_while_a_run_trains_on_it() -> None:
+    world = World()
+    machine = kept_machine(world, ON_DEMAND)
+    on(world, machine).advance()
+
+    told = look(world, after=timedelta(hours=30))
+
+    assert [text for text in told["texts"] if machine in text] == []
+    assert world.machines.alive == [machine]
+
+
+def test_kept_machine_is_ended_when_its_time_is_over() -> None:
+    world = World()
+    machine = kept_machine(world, ON_DEMAND)
+    world.machines.stop(machine)
+
+    told = look(world, after=timedelta(hours=24))
+
+    assert "was ended, for it was to be kept until" in told["texts"][0]
+    assert world.machines.terminated == [machine]

@@ -93,6 +93,12 @@ class FakeMachines:
     def views(self, instance_ids: Iterable[InstanceId]) -> dict[InstanceId, MachineView]:
         return {instance_id: self._views[instance_id] for instance_id in instance_ids if instance_id in self._views}
 
+    def stop(self, instance_id: InstanceId) -> None:
+        view = self._views[instance_id]
+        assert Tag.RUN in view.tags
+        assert view.purchase_option is PurchaseOption.ON_DEMAND, "EC2 refuses to stop a one-time spot machine"
+        self._views[instance_id] = view.model_copy(update={"state": MachineState.STOPPED})
+
     def terminate(self, instance_id: InstanceId) -> None:
         view = self._views.get(instance_id)
         if view is None or Tag.RUN not in view.tags:

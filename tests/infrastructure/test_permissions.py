@@ -56,10 +56,10 @@ ALLOWED_ON_EVERYTHING = {
 """The only actions that may be allowed on `*`, each with its reason."""
 
 PORT_NEEDS = {
-    "runs": {Need.KEEP_RUNS},
+    "runs": {Need.READ_RUNS, Need.KEEP_RUNS},
     "ledger": {Need.READ_LEDGER},
     "pages": {Need.KEEP_PAGES},
-    "machines": {Need.LAUNCH_MACHINES, Need.DESCRIBE_MACHINES, Need.TERMINATE_MACHINES},
+    "machines": {Need.LAUNCH_MACHINES, Need.DESCRIBE_MACHINES, Need.TERMINATE_MACHINES, Need.STOP_MACHINES},
     "prices": {Need.KNOW_PRICES},
     "commands": {Need.ASK_SSM, Need.SEND_COMMANDS},
     "tokens": {Need.ANSWER_TOKENS},

@@ -16,6 +16,7 @@ from runctl_cli.root import Verb
 if TYPE_CHECKING:
     from runctl.client.following import LogEntry
     from runctl.model.ids import AttemptNumber
+    from runctl.model.run import Run
 
 EXAMPLES = """\b
 Examples:
@@ -40,10 +41,16 @@ def logs(invocation: Invocation, run_name: str, follow: bool, attempt: int | Non
 
     RUN is an id, the beginning of one, or "last". Ctrl-C ends the following, never the run.
     """
+    print_log(invocation, invocation.client.run(run_name), follow=follow, attempt=attempt, log_dir=log_dir)
+
+
+def print_log(
+    invocation: Invocation, run: "Run", *, follow: bool, attempt: int | None = None, log_dir: Path | None = None
+) -> None:
+    """Print a run's log; after following answer with the training's result."""
     from runctl.model.ids import AttemptNumber
 
     client = invocation.client
-    run = client.run(run_name)
     folder = log_dir or invocation.configuration.log_dir
     entries = client.logs(run.run_id, attempt=None if attempt is None else AttemptNumber(attempt), follow=follow)
     lines: list[dict[str, Any]] = []

@@ -139,7 +139,7 @@ def train(
         configuration = asked_by_file.over(configuration)
         what = asked_by_file.what_to_run(words, module=module, command=command, script_args=script_args)
         asked["name"] = asked["name"] or asked_by_file.name
-    spec = _spec(configuration, what, **asked)
+    spec = spec_of(configuration, what, **asked)
     prepared = prepare(spec)
     for skipped in prepared.files.skipped:
         invocation.say(f"Note: {skipped}")
@@ -153,30 +153,30 @@ def train(
     answer_launched(invocation, run, wait=wait)
 
 
-def _spec(
+def spec_of(
     configuration: "Configuration",
     what: WhatToRun,
     *,
-    instance_types: tuple[str, ...],
-    spot: bool | None,
-    fallback: bool | None,
-    disk_gib: int | None,
-    instance_profile: str | None,
-    name: str | None,
-    max_runtime: timedelta | None,
-    max_cost: Decimal | None,
-    capacity_timeout: timedelta | None,
-    retries: int | None,
-    retry_exit_codes: tuple[int, ...] | None,
-    verify_checkpoints: bool | None,
-    on_notice: str | None,
-    notify: str | None,
-    setup: str | None,
-    variables: tuple[tuple[str, str], ...],
-    env_files: tuple[Path, ...],
-    secrets: tuple[tuple[str, str], ...],
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
+    instance_types: tuple[str, ...] = (),
+    spot: bool | None = None,
+    fallback: bool | None = None,
+    disk_gib: int | None = None,
+    instance_profile: str | None = None,
+    name: str | None = None,
+    max_runtime: timedelta | None = None,
+    max_cost: Decimal | None = None,
+    capacity_timeout: timedelta | None = None,
+    retries: int | None = None,
+    retry_exit_codes: tuple[int, ...] | None = None,
+    verify_checkpoints: bool | None = None,
+    on_notice: str | None = None,
+    notify: str | None = None,
+    setup: str | None = None,
+    variables: tuple[tuple[str, str], ...] = (),
+    env_files: tuple[Path, ...] = (),
+    secrets: tuple[tuple[str, str], ...] = (),
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
     from pydantic import ValidationError

@@ -1,0 +1,125 @@
+"""`runctl aws create`."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from runctl.model import timing
+from runctl.model.run import PurchaseOption
+from runctl_cli.invocation import Invocation
+from runctl_cli.launching import confirm_cost, sending
+from runctl_cli.parameters import DURATION
+from runctl_cli.root import Verb
+
+if TYPE_CHECKING:
+    from runctl.model.run import Run
+
+EXAMPLES = """\b
+Examples:
+  runctl aws create t3.micro --wait
+  runctl aws create g5.xlarge --spot --keep-for 8h --wait
+  runctl aws create t3.micro --iam-instance-profile runctl-ssm-profile --wait
+"""
+
+
+@click.command(cls=Verb, epilog=EXAMPLES)
+@click.argument("instance_types", nargs=-1, required=True, metavar="TYPE...")
+@click.option("--spot/--on-demand", default=False, help="How the machine is paid for.  [default: on-demand]")
+@click.option("--keep-for", type=DURATION, metavar="DURATION", help="End it after this.  [default: 24h]")
+@click.option("--disk", "disk_gib", type=click.IntRange(8, 16_384), metavar="GIB", help="Root volume.  [default: 100]")
+@click.option("--name", default="machine", metavar="NAME", help="Name of the run that creates it.")
+@click.option("--iam-instance-profile", metavar="NAME", help="Instance profile.  [default: the stack's own]")
+@click.option("--wait", is_flag=True, help="Wait until SSM answers for it, so that it can be trained on.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the estimate.")
+@click.pass_obj
+def create(
+    invocation: Invocation,
+    instance_types: tuple[str, ...],
+    spot: bool,
+    keep_for: timedelta | None,
+    disk_gib: int | None,
+    name: str,
+    iam_instance_profile: str | None,
+    wait: bool,
+    yes: bool,
+) -> None:
+    """Create a machine to keep and train on.
+
+    It is stopped when nothing has trained on it for an hour (a spot machine is ended), and ended after --keep-for.
+    With several types the first that AWS has is taken.
+    """
+    from runctl.client.machines import creation
+
+    client, configuration = invocation.client, invocation.configuration
+    kept = keep_for or timing.KEPT_FOR
+    limits = configuration.settings.machines
+    count = client.machines.check_room(limits.most)
+    if count >= limits.warn_above:
+        invocation.say(f"Note: there are {count} machines already (runctl resources list).")
+    place = client.place
+    invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
+    option = PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
+    project = configuration.settings.project.name or configuration.folder.name
+    with creation(
+        instance_types,
+        option,
+        keep_for=kept,
+        disk_gib=disk_gib,
+        name=name,
+        project=project,
+        instance_profile=iam_instance_profile,
+    ) as prepared:
+        plan = client.plan(prepared)
+        cost = client.estimate(instance_types, option, runtime=kept, disk_gib=disk_gib)
+        confirm_cost(invocation, prepared.spec, cost, yes=yes)
+        _, on_bytes = sending(invocation)
+        run = client.launch(plan, on_bytes=on_bytes)
+    if wait:
+        _wait(invocation, run)
+        return
+
+    def text() -> None:
+        click.echo(run.run_id)
+        invocation.say_next((f"runctl wait {run.run_id}", "wait until it is ready, and say which it is"))
+
+    invocation.answer({"run_id": run.run_id, "instance_id": None}, text)
+
+
+def _wait(invocation: Invocation, run: "Run") -> None:
+    """Wait until the machine is there and can train; say nothing of success before that was seen."""
+    from runctl_cli.machine_text import machine_document
+    from runctl_cli.waiting import answer_detached, error_of_end
+
+    client = invocation.client
+    told = False
+
+    def tell(current: "Run") -> None:
+        nonlocal told
+        attempt = next((each for each in client.attempts(current.run_id) if each.instance_id is not None), None)
+        if attempt is not None and attempt.purchase_option is not None and not told:
+            told = True
+            invocation.say(f"Created {attempt.purchase_option.value} instance: {attempt.instance_id}")
+
+    invocation.say("Waiting until SSM answers for it; that takes one to three minutes. Ctrl-C lets go.")
+    try:
+        ended = client.wait(run.run_id, tell)
+    except KeyboardInterrupt:
+        answer_detached(invocation, run, {"run_id": run.run_id, "instance_id": None})
+        return
+    error = error_of_end(ended)
+    if error is not None:
+        raise error
+    instance_id = client.attempts(run.run_id)[-1].instance_id
+    machine = client.machines.find(str(instance_id))
+
+    def text() -> None:
+        click.echo(machine.instance_id)
+        invocation.say("Instance ready and SSM connected")
+        invocation.say_next(
+            (f"runctl aws train {machine.instance_id} SCRIPT --wait", "train on it"),
+            (f"runctl aws stop {machine.instance_id}", "stop it, and keep its disk"),
+            (f"runctl aws terminate {machine.instance_id}", "end it"),
+        )
+
+    invocation.answer({"run_id": run.run_id, **machine_document(machine, online=True)}, text)

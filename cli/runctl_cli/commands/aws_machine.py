@@ -1,0 +1,139 @@
+"""`runctl aws status | wait | wait-ssm | start | stop | terminate`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from runctl_cli.faults import Declined
+from runctl_cli.invocation import Invocation
+from runctl_cli.machine_text import machine_document, machine_lines
+from runctl_cli.root import Verb
+
+if TYPE_CHECKING:
+    from runctl.client.machines import Machine
+
+INSTANCE = click.argument("instance_id", metavar="INSTANCE")
+
+
+@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws status i-0abc1234def567890")
+@INSTANCE
+@click.pass_obj
+def status(invocation: Invocation, instance_id: str) -> None:
+    """Say how a machine stands.
+
+    Its state, whether SSM answers, whose it is, until when it is kept, and what trains on it.
+    """
+    machines = invocation.client.machines
+    machine = machines.find(instance_id)
+    online = not machine.view.state.is_going and machines.is_online(machine.instance_id)
+
+    def text() -> None:
+        for line in machine_lines(machine, online=online):
+            click.echo(line)
+
+    invocation.answer(machine_document(machine, online=online), text)
+
+
+@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws wait i-0abc1234def567890")
+@INSTANCE
+@click.pass_obj
+def wait(invocation: Invocation, instance_id: str) -> None:
+    """Wait until a machine runs.
+
+    That EC2 calls it running does not mean that it can be trained on: see wait-ssm.
+    """
+    machine = invocation.client.machines.wait(instance_id, online=False)
+
+    def text() -> None:
+        click.echo(f"{instance_id} runs.")
+        invocation.say_next((f"runctl aws wait-ssm {instance_id}", "wait until it can be trained on"))
+
+    invocation.answer(machine_document(machine), text)
+
+
+@click.command("wait-ssm", cls=Verb, epilog="\b\nExamples:\n  runctl aws wait-ssm i-0abc1234def567890")
+@INSTANCE
+@click.pass_obj
+def wait_ssm(invocation: Invocation, instance_id: str) -> None:
+    """Wait until a machine can be trained on.
+
+    SSM answers for it then: one to three minutes after a launch or a start.
+    """
+    machine = invocation.client.machines.wait(instance_id, online=True)
+
+    def text() -> None:
+        click.echo("Instance ready and SSM connected")
+        invocation.say_next((f"runctl aws train {instance_id} SCRIPT --wait", "train on it"))
+
+    invocation.answer(machine_document(machine, online=True), text)
+
+
+@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws start i-0abc1234def567890 --wait")
+@INSTANCE
+@click.option("--wait", is_flag=True, help="Wait until SSM answers for it.")
+@click.pass_obj
+def start(invocation: Invocation, instance_id: str, wait: bool) -> None:
+    """Start a stopped machine.
+
+    One that runs stays as it is.
+    """
+    machines = invocation.client.machines
+    machine = machines.start(instance_id)
+    if wait:
+        machine = machines.wait(instance_id, online=True)
+
+    def text() -> None:
+        click.echo("Instance ready and SSM connected" if wait else f"{instance_id} starts.")
+        invocation.say_next((f"runctl aws wait-ssm {instance_id}", "wait until it can be trained on"))
+
+    invocation.answer(machine_document(machine, online=True if wait else None), text)
+
+
+@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws stop i-0abc1234def567890")
+@INSTANCE
+@click.pass_obj
+def stop(invocation: Invocation, instance_id: str) -> None:
+    """Stop a machine; its disk stays.
+
+    The machine costs nothing then, its disk does. A run that trains on it has to end first: runctl cancel saves.
+    EC2 stops no spot machine.
+    """
+    machine = invocation.client.machines.stop(instance_id)
+
+    def text() -> None:
+        click.echo(f"{instance_id} stops; its disk is still paid for.")
+        invocation.say_next(
+            (f"runctl aws start {instance_id}", "start it again"),
+            (f"runctl aws terminate {instance_id}", "end it, and its disk with it"),
+        )
+
+    invocation.answer(machine_document(machine), text)
+
+
+@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws terminate i-0abc1234def567890 --yes")
+@INSTANCE
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def terminate(invocation: Invocation, instance_id: str, yes: bool) -> None:
+    """End a machine, and its disk with it.
+
+    Asks first. A run that trains on it has to end first: runctl cancel saves.
+    """
+    machines = invocation.client.machines
+    machine = machines.find(instance_id)
+    if not machine.view.state.is_final and not yes:
+        _ask(machine)
+    machine = machines.terminate(instance_id)
+    invocation.answer(machine_document(machine), lambda: click.echo(f"{instance_id} ends."))
+
+
+def _ask(machine: "Machine") -> None:
+    instance_id = machine.instance_id
+    if not sys.stdin.isatty():
+        raise Declined(
+            f"{instance_id} was not ended: there is no terminal to ask.",
+            hint=f"End it anyway with: runctl aws terminate {instance_id} --yes",
+        )
+    if not click.confirm(f"End {instance_id} ({machine.view.instance_type}) and delete its disk?", err=True):
+        raise Declined("Nothing was ended.", hint=f"Stop it instead: runctl aws stop {instance_id}")

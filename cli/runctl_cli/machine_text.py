@@ -1,0 +1,48 @@
+"""A machine as people and as programs read it."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from runctl.model.base import iso
+from runctl_cli.values import duration_text
+
+if TYPE_CHECKING:
+    from runctl.client.machines import Machine
+
+
+def machine_document(machine: "Machine", *, online: bool | None = None) -> dict[str, Any]:
+    """Write a machine; `ssm_online` is null where SSM was not asked."""
+    view = machine.view
+    return {
+        "instance_id": view.instance_id,
+        "state": view.state.value,
+        "ssm_online": online,
+        "instance_type": view.instance_type,
+        "availability_zone": view.availability_zone,
+        "purchase_option": view.purchase_option.value,
+        "launched_at": None if view.launched_at is None else iso(view.launched_at),
+        "owner": machine.owner,
+        "kept_until": None if machine.kept_until is None else iso(machine.kept_until),
+        "busy_with": machine.busy_with,
+        "last_run": None if machine.last_run is None else machine.last_run.run_id,
+    }
+
+
+def machine_lines(machine: "Machine", *, online: bool | None = None) -> list[str]:
+    """Say how a machine stands, a line a fact."""
+    view = machine.view
+    lines = [
+        f"{view.instance_id}  {view.state.value}",
+        f"Machine     {view.instance_type}, {view.availability_zone}, {view.purchase_option.value}",
+        f"Owner       {machine.owner}",
+    ]
+    if online is not None:
+        lines.append(f"SSM         {'online' if online else 'does not answer yet'}")
+    if machine.kept_until is not None:
+        left = machine.kept_until - datetime.now(UTC)
+        lines.append(f"Kept until  {iso(machine.kept_until)} ({duration_text(left)} left)")
+    if machine.busy_with is not None:
+        lines.append(f"Busy with   {machine.busy_with}")
+    elif machine.last_run is not None:
+        lines.append(f"Last run    {machine.last_run.run_id} ({machine.last_run.status.value})")
+    return lines
