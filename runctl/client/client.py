@@ -208,7 +208,7 @@ class Client:
         """Write the run, with a limit to its cost, and start its execution."""
         now = self._now()
         run_id = new_run_id(now)
-        if spec.max_cost_usd is None:
+        if spec.max_cost_usd is None and machine is None:
             spec = spec.model_copy(update={"max_cost_usd": default_max_cost(estimate.total_usd)})
         run = Run(
             run_id=run_id,

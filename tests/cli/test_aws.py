@@ -1,5 +1,7 @@
 """`runctl aws create | train | monitor | status | wait | wait-ssm | start | stop | terminate`."""
 
+from decimal import Decimal
+
 import pytest
 
 from runctl.model.ids import AttemptNumber, RunId
@@ -59,6 +61,8 @@ def test_create_submits_a_run_that_keeps_its_machine(runctl: CommandLine) -> Non
     assert (run.name, run.spec.keep_machine_s, run.spec.disk_gib) == ("mine", 8 * 3_600, 50)
     assert run.spec.purchase_option is PurchaseOption.SPOT
     assert "for at most 8 h" in answer.stderr
+    assert run.estimated_usd is not None
+    assert run.estimated_usd > 8 * Decimal("0.0036")
 
 
 def test_create_that_waits_says_nothing_of_success_before_it_was_seen(runctl: CommandLine) -> None:

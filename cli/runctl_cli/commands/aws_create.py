@@ -1,5 +1,6 @@
 """`runctl aws create`."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,9 @@ def create(
         project=project,
         instance_profile=iam_instance_profile,
     ) as prepared:
-        plan = client.plan(prepared)
         cost = client.estimate(instance_types, option, runtime=kept, disk_gib=disk_gib)
+        # What the machine may cost counts, not the minutes until it is ready.
+        plan = replace(client.plan(prepared), estimate=cost)
         confirm_cost(invocation, prepared.spec, cost, yes=yes)
         _, on_bytes = sending(invocation)
         run = client.launch(plan, on_bytes=on_bytes)
