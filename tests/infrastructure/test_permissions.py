@@ -56,7 +56,7 @@ ALLOWED_ON_EVERYTHING = {
 """The only actions that may be allowed on `*`, each with its reason."""
 
 PORT_NEEDS = {
-    "runs": {Need.READ_RUNS, Need.KEEP_RUNS},
+    "runs": {Need.KEEP_RUNS},
     "ledger": {Need.READ_LEDGER},
     "pages": {Need.KEEP_PAGES},
     "machines": {Need.LAUNCH_MACHINES, Need.DESCRIBE_MACHINES, Need.TERMINATE_MACHINES, Need.STOP_MACHINES},
