@@ -75,6 +75,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.KEEP_RUNS,
             Need.ANSWER_TOKENS,
             Need.DESCRIBE_MACHINES,
+            Need.TERMINATE_MACHINES,
             *_COMMANDS,
             Need.READ_RESULTS,
             Need.WRITE_HANDOFF,
@@ -120,6 +121,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         Function.REAP_MACHINES: (
             *CONCLUDES,
             Need.STOP_MACHINES,
+            Need.WRITE_HANDOFF,
             *_COMMANDS,
             Need.ANSWER_TOKENS,
             Need.SET_SCHEDULES,
