@@ -66,11 +66,11 @@ def observe_agent(
         said = AgentEvent.model_validate(event.detail)
         seen = _Said(said, _time_of(_TIME.validate_python(said.time), event.time), _read_data(said))
     except ValidationError as error:
-        metrics.put(Metric.UNVERIFIED_EVENTS, 1)
+        metrics.put({Metric.UNVERIFIED_EVENTS: 1})
         return {"outcome": "unverified", "problems": error.error_count()}
     speaker = _speaker(said, event, runs)
     if speaker is None:
-        metrics.put(Metric.UNVERIFIED_EVENTS, 1)
+        metrics.put({Metric.UNVERIFIED_EVENTS: 1})
         return {"outcome": "unverified"}
     run, attempt = speaker
     _observe(seen, run, attempt, runs=runs, commands=commands, at=now())

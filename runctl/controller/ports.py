@@ -385,8 +385,8 @@ class Notifications(Protocol):
 class Metrics(Protocol):
     """CloudWatch metrics, without any dimension."""
 
-    def put(self, metric: Metric, value: float) -> None:
-        """Put one value, a count or USD an hour."""
+    def put(self, values: Mapping[Metric, float]) -> None:
+        """Put them in one call, counts or USD; nothing is put where there is nothing."""
         ...
 
 

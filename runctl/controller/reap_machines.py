@@ -77,8 +77,8 @@ def reap_machines(
         version=0 if last is None else last.version,
     )
     if not request.dry_run:
-        metrics.put(Metric.STRAY_MACHINES, len(strays.deeds))
-        metrics.put(Metric.STRANDED_RUNS, len(deeds))
+        counts = {Metric.STRAY_MACHINES: len(strays.deeds), Metric.STRANDED_RUNS: len(deeds)}
+        metrics.put({metric: count for metric, count in counts.items() if count})
         _keep(sweep, runs)
         _tell(sweep, notifications)
         if faults:

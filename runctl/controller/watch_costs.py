@@ -53,12 +53,15 @@ def watch_costs(
     ours = {each.run.run_id for each in seen}
     idle = [view for view in living.values() if view.tags.get(Tag.RUN, "") not in ours]
     told = _tell(seen, idle, runs=runs, notifications=notifications, at=at)
-    metrics.put(Metric.OPEN_RUNS, len(seen))
-    metrics.put(Metric.RUNS_OVER_COST, len(over))
-    metrics.put(Metric.USD_PER_HOUR, float(found.usd_per_hour))
-    metrics.put(Metric.MONTH_USD, float(found.month_usd))
-    metrics.put(Metric.FORECAST_USD, float(found.forecast_usd))
-    metrics.put(Metric.IDLE_MACHINES, len(idle))
+    at_times = {
+        Metric.RUNS_OVER_COST: float(len(over)),
+        Metric.USD_PER_HOUR: float(found.usd_per_hour),
+        Metric.FORECAST_USD: float(found.forecast_usd),
+        Metric.IDLE_MACHINES: float(len(idle)),
+    }
+    metrics.put(
+        {Metric.MONTH_USD: float(found.month_usd)} | {metric: value for metric, value in at_times.items() if value}
+    )
     return {
         "open_runs": len(seen),
         "over_cost": over,

@@ -139,17 +139,20 @@ class Tag(StrEnum):
 
 
 class Metric(StrEnum):
-    """Our custom metrics: few, for each is paid for, and none with a dimension per run, user or project."""
+    """Our custom metrics: few, for each is paid for, and none with a dimension per run, user or project.
+
+    A metric is paid for by the hours in which a value is put (Amazon CloudWatch pricing): MONTH_USD is put at each look,
+    the others while they are not zero.
+    """
 
     UNVERIFIED_EVENTS = "UnverifiedEvents"
     """Events on our bus that no machine of ours can have sent."""
-    OPEN_RUNS = "OpenRuns"
     RUNS_OVER_COST = "RunsOverCost"
     """Open runs that have cost more than their `max_cost`."""
     USD_PER_HOUR = "UsdPerHour"
     """What all machines of open runs cost an hour, as far as their prices are known."""
     MONTH_USD = "MonthUsd"
-    """What machines cost in this month so far, those of ended runs too."""
+    """What machines cost in this month so far, those of ended runs too. That it is put shows that costs are watched."""
     FORECAST_USD = "ForecastUsd"
     """What open runs may yet cost until their limits, at the prices of now."""
     IDLE_MACHINES = "IdleMachines"
@@ -158,3 +161,8 @@ class Metric(StrEnum):
     """Machines that no run owned and that the reaper ended."""
     STRANDED_RUNS = "StrandedRuns"
     """Open runs that the reaper had to set right: it concluded them, or answered what they waited for."""
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is USD, which CloudWatch knows no unit for, and not a count."""
+        return self in (Metric.USD_PER_HOUR, Metric.MONTH_USD, Metric.FORECAST_USD)

@@ -1,4 +1,5 @@
-"""What somebody should be told of. Each alarm is paid for, so that none stands for one run, user or project."""
+"""What somebody should be told of. Each alarm is paid for, so that none stands for one run, user or project, nor for
+what the controller tells people itself: machines without a run, and what the reaper did."""
 
 from typing import Final
 
@@ -30,16 +31,6 @@ class Alarms(Construct):
             "An event was not delivered or its function failed for good. Look into the dead-letter queue.",
         )
         self._more_than_none(
-            "StrayMachines",
-            figures.ours(Metric.STRAY_MACHINES, period=_OFTEN),
-            "Machines ran that no run owned, and were ended: see the notification, or the log of reap_machines.",
-        )
-        self._more_than_none(
-            "StrandedRuns",
-            figures.ours(Metric.STRANDED_RUNS, period=_OFTEN),
-            "Runs waited for what would never have come, and were set right: see the log of reap_machines.",
-        )
-        self._more_than_none(
             "RunsOverCost",
             figures.ours(Metric.RUNS_OVER_COST, period=_OFTEN),
             "An open run has cost more than its limit. `runctl ps` shows it; `runctl cancel RUN` ends it.",
@@ -57,7 +48,7 @@ class Alarms(Construct):
         )
         self._add(
             "CostWatchSilent",
-            figures.ours(Metric.OPEN_RUNS, period=_DAILY, statistic="SampleCount"),
+            figures.ours(Metric.MONTH_USD, period=_DAILY, statistic="SampleCount"),
             "Costs have not been looked at for a day: nothing would say that a run costs too much.",
             cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=1,

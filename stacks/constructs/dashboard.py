@@ -33,8 +33,8 @@ class Dashboard(Construct):
                         ],
                     ),
                     _graph(
-                        "Open runs",
-                        [figures.ours(metric, period=_PERIOD) for metric in (Metric.OPEN_RUNS, Metric.RUNS_OVER_COST)],
+                        "USD this month, and what open runs may yet cost",
+                        [figures.ours(metric, period=_PERIOD) for metric in (Metric.MONTH_USD, Metric.FORECAST_USD)],
                     ),
                 ],
                 [
@@ -43,7 +43,13 @@ class Dashboard(Construct):
                         "Machines and runs that nobody minds",
                         [
                             figures.ours(metric, period=_PERIOD)
-                            for metric in (Metric.STRAY_MACHINES, Metric.STRANDED_RUNS, Metric.UNVERIFIED_EVENTS)
+                            for metric in (
+                                Metric.IDLE_MACHINES,
+                                Metric.STRAY_MACHINES,
+                                Metric.STRANDED_RUNS,
+                                Metric.RUNS_OVER_COST,
+                                Metric.UNVERIFIED_EVENTS,
+                            )
                         ],
                     ),
                 ],

@@ -54,20 +54,28 @@ def test_a_refused_notification_is_loud() -> None:
         notifications.send("Run succeeded", "It took 5 min.")
 
 
-@pytest.mark.parametrize(("metric", "unit"), [(Metric.OPEN_RUNS, "Count"), (Metric.USD_PER_HOUR, "None")])
+@pytest.mark.parametrize(("metric", "unit"), [(Metric.IDLE_MACHINES, "Count"), (Metric.USD_PER_HOUR, "None")])
 @pytest.mark.usefixtures("aws")
 def test_a_metric_is_put_without_any_dimension(metric: Metric, unit: str) -> None:
     client = boto3.client("cloudwatch", region_name="us-east-1")
 
-    CloudWatchMetrics(client, "Runctl").put(metric, 2.5)
+    CloudWatchMetrics(client, "Runctl").put({metric: 2.5})
 
     (listed,) = client.list_metrics(Namespace="Runctl")["Metrics"]
     assert (listed["MetricName"], listed["Dimensions"]) == (metric.value, [])
 
 
-def test_money_has_no_unit_that_cloudwatch_knows() -> None:
+def test_values_go_in_one_call_and_money_has_no_unit_that_cloudwatch_knows() -> None:
     with stubbed("cloudwatch", lambda client: CloudWatchMetrics(client, "Runctl")) as (metrics, stubber):
-        datum = {"MetricName": "UsdPerHour", "Value": 1.25, "Unit": "None"}
-        stubber.add_response("put_metric_data", {}, expected_params={"Namespace": "Runctl", "MetricData": [datum]})
+        data = [
+            {"MetricName": "UsdPerHour", "Value": 1.25, "Unit": "None"},
+            {"MetricName": "IdleMachines", "Value": 2.0, "Unit": "Count"},
+        ]
+        stubber.add_response("put_metric_data", {}, expected_params={"Namespace": "Runctl", "MetricData": data})
 
-        metrics.put(Metric.USD_PER_HOUR, 1.25)
+        metrics.put({Metric.USD_PER_HOUR: 1.25, Metric.IDLE_MACHINES: 2.0})
+
+
+def test_nothing_is_put_where_there_is_nothing() -> None:
+    with stubbed("cloudwatch", lambda client: CloudWatchMetrics(client, "Runctl")) as (metrics, _):
+        metrics.put({})

@@ -38,9 +38,8 @@ def test_costs_of_all_open_runs_are_added_up() -> None:
 
     assert answer["usd_per_hour"] == "0.055959"
     assert (answer["open_runs"], answer["over_cost"], answer["unpriced"], answer["settled"]) == (1, [], 0, 0)
-    assert world.metrics.values[Metric.OPEN_RUNS] == [1]
     assert world.metrics.values[Metric.USD_PER_HOUR] == [pytest.approx(0.055959, abs=1e-6)]
-    assert world.metrics.values[Metric.RUNS_OVER_COST] == [0]
+    assert Metric.RUNS_OVER_COST not in world.metrics.values
 
 
 def test_a_run_over_its_limit_is_counted() -> None:

@@ -180,8 +180,9 @@ class FakeMetrics:
 
     values: dict[Metric, list[float]] = field(default_factory=dict[Metric, list[float]])
 
-    def put(self, metric: Metric, value: float) -> None:
-        self.values.setdefault(metric, []).append(value)
+    def put(self, values: Mapping[Metric, float]) -> None:
+        for metric, value in values.items():
+            self.values.setdefault(metric, []).append(value)
 
 
 @dataclass
