@@ -141,8 +141,8 @@ class Tag(StrEnum):
 class Metric(StrEnum):
     """Our custom metrics: few, for each is paid for, and none with a dimension per run, user or project.
 
-    A metric is paid for by the hours in which a value is put (Amazon CloudWatch pricing): MONTH_USD is put at each look,
-    the others while they are not zero.
+    A metric is paid for by the hours in which a value is put (Amazon CloudWatch pricing): MONTH_USD is put at each
+    look, the others while they are not zero.
     """
 
     UNVERIFIED_EVENTS = "UnverifiedEvents"
