@@ -88,7 +88,7 @@ def _firings(template: Mapping[str, Any], values: Mapping[str, str]) -> Iterator
         if each["Type"] != "AWS::Scheduler::Schedule":
             continue
         asked = each["Properties"]["ScheduleExpression"]
-        expression = values.get(asked["Ref"], "") if isinstance(asked, dict) else str(asked)
+        expression = asked if isinstance(asked, str) else values.get(str(asked["Ref"]), "")
         properties: Mapping[str, Any] = resources[each["Properties"]["Target"]["Arn"]["Fn::GetAtt"][0]]["Properties"]
         variables: Mapping[str, Any] = properties.get("Environment", {}).get("Variables", {})
         yield _Firings(
