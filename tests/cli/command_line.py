@@ -14,6 +14,7 @@ from runctl.local.cloud import CloudStatus
 from runctl_cli.main import main
 from runctl_cli.settings import Configuration
 from runctl_cli.wiring import Wiring
+from tests.cli.answers import problem_of_answer
 from tests.cli.deployments import GivenFindings, NotedDeploying, NotedDestroying
 from tests.client.deployment import MemoryDeployment
 
@@ -140,5 +141,8 @@ class CommandLine:
         return Answer(exit_code, told.out, told.err)
 
     def json(self, *arguments: str) -> Answer:
-        """Run a command with `--output json`."""
-        return self("--output", "json", *arguments)
+        """Run a command with `--output json`; what it answers is as docs/reference/answers.schema.json says."""
+        answer = self("--output", "json", *arguments)
+        problem = problem_of_answer(answer.document)
+        assert problem is None, problem
+        return answer
