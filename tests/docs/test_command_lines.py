@@ -65,8 +65,8 @@ def test_code_of_other_languages_is_not_taken_for_command_lines(tmp_path: Path) 
 
 
 def test_every_command_has_its_row_in_the_reference() -> None:
-    text = (REPOSITORY / "docs" / "cli.md").read_text().split("\n## ")[0].replace("\\|", "|")
-    rows = [re.findall(r"[\w-]+", row) for row in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)]
+    text = (REPOSITORY / "docs" / "cli.md").read_text().split("\n## ")[0].replace("\\|", "or")
+    rows = [re.findall(r"[\w-]+", row) for row in re.findall(r"^\| `([^|]+)` \|", text, re.MULTILINE)]
 
     absent = [path for path in _leaves(root) if not any(set(path) <= set(row) and row[0] == path[0] for row in rows)]
 
