@@ -63,15 +63,19 @@ def book_spending(run: Run, attempts: Sequence[Attempt], budgets: BudgetStore, a
 def reconcile_reservation(reservation: Reservation, runs: RunStore, at: datetime) -> bool:
     """Settle a reservation whose run has ended, and let it go when all machines are gone; tells whether it went.
 
-    An end and its settlement are one write; what comes later is EC2's word on when the last machine went.
+    An end and its settlement are one write; what comes later is EC2's word on when the last machine went. Until then
+    what a machine goes on to cost, for days when it is kept, is booked as it is spent.
     """
     run = runs.run(reservation.run_id)
     if run is not None and not run.status.is_terminal:
         return False
     attempts = () if run is None else runs.attempts(run.run_id)
-    if any(attempt.owns_live_machine and attempt.launched_at is not None for attempt in attempts):
-        return False
     ledgers = read_ledgers(runs.budgets, reservation.scopes)
+    if run is not None and any(each.owns_live_machine and each.launched_at is not None for each in attempts):
+        booking = budget_ledger.settle(reservation, cost_until(run.spec, attempts, at), ledgers, at)
+        if booking is not None:
+            runs.budgets.write(booking)
+        return False
     if run is None:
         # Nothing else is known of it than what was booked.
         booking = budget_ledger.close(reservation, lambda _: reservation.booked_usd, ledgers, at)

@@ -1,6 +1,6 @@
 """Observe a machine: warnings, rebalance recommendations and state changes of EC2 become facts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from runctl.controller.agent_commands import send_notice
@@ -21,6 +21,7 @@ from runctl.controller.reaction import react
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import MachineNotReady
 from runctl.model.attempt import Attempt, Fact, FactKind
+from runctl.model.machine import MachineState
 from runctl.model.run import Run
 from runctl.model.service_events import MachineEvent, MachineEventKind
 from runctl.model.timeline import TimelineEvent, TimelineKind
@@ -96,7 +97,7 @@ def _timeline(run: Run, attempt: Attempt, fact: FactKind, kind: TimelineKind, te
 def _changed(event: MachineEvent, attempt: Attempt, *, runs: RunStore, machines: Machines, at: datetime) -> None:
     """A machine that is going is asked why: the event itself does not say (EC2 User Guide, "State change events")."""
     state = event.detail.state
-    if state is None or not state.is_going:
+    if state is None or not state.is_going or _is_of_an_earlier_use(event, attempt):
         return
     departure = Departure(state=state.value)
     if FactKind.GONE not in attempt.facts:
@@ -104,3 +105,10 @@ def _changed(event: MachineEvent, attempt: Attempt, *, runs: RunStore, machines:
         if view is not None and view.state.is_going:
             departure = Departure.of_view(view)
     record_departure(runs, attempt, departure, event.time, told_at=at)
+
+
+def _is_of_an_earlier_use(event: MachineEvent, attempt: Attempt) -> bool:
+    """Whether a kept machine was stopped before this attempt came to it: then it was started again, and the event is
+    late. EventBridge's times are whole seconds."""
+    stops = event.detail.state in (MachineState.STOPPING, MachineState.STOPPED)
+    return stops and event.time + timedelta(seconds=1) <= attempt.created_at

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from runctl.controller.conclusion import Concluding
-from runctl.controller.limits import enforce, stop_at_limit
+from runctl.controller.limits import enforce, enforce_limits, stop_at_limit
 from runctl.controller.money import book_spending, reconcile_reservation
 from runctl.controller.ports import Commands, Prices, TaskTokens
 from runctl.controller.watch_costs import in_force
@@ -19,7 +19,7 @@ from runctl.model.ids import RunId
 from runctl.model.run import Run
 from runctl.model.status import Reason
 from runctl.policy.budget_ledger import CostUntil, as_of
-from runctl.policy.budget_limits import Reached
+from runctl.policy.budget_limits import Reached, check
 from runctl.policy.budget_periods import period_start
 from runctl.policy.budget_sentences import budget_name
 from runctl.policy.budget_spend import cost_until
@@ -53,7 +53,7 @@ def watch_limits(*, ports: Concluding, prices: Prices, tokens: TaskTokens, comma
     faults: list[RunctlError] = []
     for each in opened:
         try:
-            enforce(each.run, each.attempts, ports, tokens=tokens, commands=commands)
+            _enforce(each, ports, prices=prices, tokens=tokens, commands=commands, at=at)
         except RunctlError as fault:
             faults.append(fault)
     _book_finished_days(opened, ports, at)
@@ -74,6 +74,18 @@ def _open(
         attempts += [each for each in ports.runs.attempts(run.run_id) if each.number not in known]
         attempts.sort(key=lambda attempt: attempt.number)
     return _Open(run, attempts, cost_until(run.spec, attempts, at), held.get(run.run_id))
+
+
+def _enforce(
+    seen: _Open, ports: Concluding, *, prices: Prices, tokens: TaskTokens, commands: Commands, at: datetime
+) -> None:
+    """Indexes show each item late for itself: a machine's cost may be seen twice, or a limit that was raised meanwhile.
+    So before people are told or the run is stopped it is read again."""
+    found = check(seen.run, seen.attempts, at)
+    if seen.run.stop_request is None and (found.reached is not None or found.near):
+        enforce_limits(seen.run.run_id, ports, prices=prices, tokens=tokens, commands=commands)
+    else:
+        enforce(seen.run, seen.attempts, ports, tokens=tokens, commands=commands)
 
 
 def _book_finished_days(opened: Sequence[_Open], ports: Concluding, at: datetime) -> None:

@@ -167,13 +167,13 @@ def _launch(situation: Situation, now: datetime, note: str) -> RecoveryDecision:
     if left < WORTHWHILE:
         limit = sentences.duration(timedelta(seconds=situation.run.spec.max_runtime_s))
         return _conclude(Reason.TIMEOUT, f"The run's time limit of {limit} is used up. {situation.ending.text}")
-    last = situation.attempts[-1]
-    if last.hands_over and not situation.overlap_affordable:
-        return _wait_for_its_end(situation, last, now)
     if not has_money_for_another(situation.run, situation.attempts, now):
         return _conclude(
             Reason.BUDGET, f"What is left of its money is not worth another machine. {situation.ending.text}"
         )
+    last = situation.attempts[-1]
+    if last.hands_over and not situation.overlap_affordable:
+        return _wait_for_its_end(situation, last, now)
     fell_back_at = now if _may_fall_back(situation.run) and _interruptions(situation, now) else None
     if fell_back_at is not None:
         note = f"{note} {FALLBACK_INTERRUPTIONS} spot machines were taken back within an hour: {_ON_DEMAND}".strip()

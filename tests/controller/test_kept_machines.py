@@ -1,10 +1,13 @@
 """Machines that live on after a run, and runs on machines that somebody keeps."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from runctl.model import timing
 from runctl.model.agent_event import AgentEventKind, EndedWhy
+from runctl.model.attempt import FactKind
+from runctl.model.budget import ACCOUNT, BudgetPeriod
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineState
 from runctl.model.run import PurchaseOption, RunSpec
@@ -29,6 +32,13 @@ def kept_machine(world: World, spec: RunSpec = KEPT) -> InstanceId:
     execution.advance()
     assert world.run().status is RunStatus.SUCCEEDED
     return machine
+
+
+def month_usd(world: World) -> Decimal:
+    """What the account has spent this month."""
+    ledger = world.runs.budgets.ledger(ACCOUNT)
+    assert ledger is not None
+    return ledger.periods[BudgetPeriod.MONTH].spent_usd
 
 
 def on(world: World, machine: InstanceId, run_id: RunId = OTHER_RUN_ID) -> Execution:
@@ -125,6 +135,37 @@ def test_run_on_a_kept_spot_machine_ends_with_it_and_launches_no_other() -> None
 
     assert world.run(OTHER_RUN_ID).status is RunStatus.FAILED
     assert world.machines.alive == []
+
+
+def test_late_word_of_a_machine_that_was_stopped_ends_no_run_that_began_after_it_was_started_again() -> None:
+    world = World()
+    machine = kept_machine(world)
+    stopped = [world.state_change(machine, state) for state in (MachineState.STOPPING, MachineState.STOPPED)]
+    world.clock.move(60)
+    execution = on(world, machine)
+    execution.advance()
+
+    for event in stopped:
+        world.observe_machine(event)
+    world.observe_agent(ended(world, OTHER_RUN_ID))
+    execution.advance()
+
+    assert FactKind.GONE not in world.attempt(run_id=OTHER_RUN_ID).facts
+    assert world.run(OTHER_RUN_ID).reason is Reason.COMPLETED
+
+
+def test_kept_machine_goes_on_counting_in_the_budgets_after_its_run_has_ended() -> None:
+    world = World()
+    kept_machine(world)
+    at_the_end = month_usd(world)
+
+    world.clock.move(3_600)
+    world.watch_limits()
+
+    assert month_usd(world) > at_the_end
+    reservation = world.runs.budgets.reservation(RUN_ID)
+    assert reservation is not None
+    assert reservation.held_usd == 0
 
 
 # -- the regular look ------------------------------------------------------------------------------------------------

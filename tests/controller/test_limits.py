@@ -297,3 +297,24 @@ def test_what_was_spent_yesterday_is_not_reserved_today(world: World) -> None:
     spent = account.periods[BudgetPeriod.DAY].spent_usd
     assert account.reserved_usd + account.periods[BudgetPeriod.TOTAL].spent_usd == 5
     assert 0 < spent < account.periods[BudgetPeriod.TOTAL].spent_usd
+
+
+def test_what_an_index_shows_late_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes are eventually consistent, each item for itself: an attempt may still look unsettled when its cost stands
+    in its run already. Counted twice, it would stop a run that has a third of its money left."""
+    execution = to_training(world, **costing("0.12"))
+    world.clock.move(4_000)
+    execution.heartbeat()
+    late = tuple(world.runs.unsettled_attempts())
+    take_back(world)
+    execution.advance()
+    world.clock.move(900)
+    world.watch_costs()
+    get_ready(world, execution)
+    train(world)
+    assert world.run().settled_usd > 0
+
+    monkeypatch.setattr(world.runs, "unsettled_attempts", lambda: iter((*late, world.attempt(2))), raising=True)
+    world.watch_limits()
+
+    assert (world.run().stop_request, world.run().limits_told) == (None, ())

@@ -1,6 +1,7 @@
 """What follows the end of an attempt: the table of DESIGN §4."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -339,3 +340,12 @@ def test_a_machine_that_may_still_save_is_not_counted_among_those_without_progre
     decision = decide(Situation(make_run(), [*idle, warned_and_training(3)], ending), NOW)
 
     assert decision.action is Action.LAUNCH
+
+
+def test_a_run_without_money_for_another_machine_waits_for_none() -> None:
+    ending = Ending(Reason.SPOT_INTERRUPTION, "EC2 takes it back.")
+    run = make_run(spec=make_spec(max_cost_usd=Decimal(10)), settled_usd=Decimal("9.99"))
+
+    decision = decide(Situation(run, [warned_and_training()], ending, overlap_affordable=False), NOW)
+
+    assert (decision.action, decision.reason) == (Action.CONCLUDE, Reason.BUDGET)
