@@ -10,13 +10,16 @@ from runctl.controller.departures import end_machine, is_invisible_yet, is_ours
 from runctl.controller.evidence import departure_of, end_attempt, look_again, stored_ending
 from runctl.controller.hand_over import close_attempts
 from runctl.controller.loading import load_run
+from runctl.controller.notices import tell
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, Notifications, RunStore
 from runctl.controller.timeline import event_of_attempt
 from runctl.errors import MachineStillAlive
 from runctl.model.attempt import Attempt, FactKind
+from runctl.model.base import iso
 from runctl.model.decision import Action, Decision, StepState
 from runctl.model.ids import AttemptNumber
 from runctl.model.machine import MachineState, MachineView
+from runctl.model.notice import NoticeKind
 from runctl.model.run import Run
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
@@ -85,16 +88,26 @@ def decide_next(
     elif decision.action is Action.WAIT:
         _write_wait(run, attempt, decision, runs=runs, at=at)
     if decision.tell:
-        _tell(run, decision, notifications)
+        _tell(run, decision, runs=runs, notifications=notifications, at=at)
     wait_s = int(decision.delay // timedelta(seconds=1))
     return _answer(decision.action, number, decision.reason, decision.text, wait_s)
 
 
-def _tell(run: Run, decision: recovery.RecoveryDecision, notifications: Notifications) -> None:
+def _tell(
+    run: Run,
+    decision: recovery.RecoveryDecision,
+    *,
+    runs: RunStore,
+    notifications: Notifications,
+    at: datetime,
+) -> None:
     """Tell people, once in a row of waits, that no machine is to be had, or that the run is paid for otherwise now."""
-    what = "goes on on demand" if decision.fell_back_at is not None else "waits for a machine"
-    next_try = "" if decision.capacity_wait is None else f"\nSee what is tried: runctl status {run.run_id}"
-    notifications.send(f"runctl: {run.name} {what}", f"{run.name} ({run.run_id}): {decision.text}{next_try}")
+    wait = decision.capacity_wait
+    kind = NoticeKind.NO_CAPACITY if decision.fell_back_at is None else NoticeKind.FELL_BACK
+    next_try = "" if wait is None else f"\nSee what is tried: runctl status {run.run_id}"
+    detail = "" if wait is None or kind is NoticeKind.FELL_BACK else iso(wait.waiting_since)
+    text = f"{decision.text}{next_try}"
+    tell(run, kind, text, runs=runs, notifications=notifications, at=at, detail=detail)
 
 
 def _answer(action: Action, number: AttemptNumber, reason: Reason, text: str, wait_s: int = 0) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from runctl.controller import notices
 from runctl.controller.conclusion import Concluding
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Commands, Notifications, Prices, RunStore, Schedules, TaskTokens
@@ -13,7 +14,8 @@ from runctl.controller.timeline import event_of_run
 from runctl.controller.watch_costs import in_force
 from runctl.model.attempt import Attempt
 from runctl.model.ids import RunId
-from runctl.model.run import Run
+from runctl.model.notice import NoticeKind
+from runctl.model.run import LimitKind, Run
 from runctl.model.stop import StopCommand
 from runctl.model.timeline import TimelineKind
 from runctl.policy.budget_limits import Near, Reached, check
@@ -79,22 +81,21 @@ def stop_at_limit(
 def tell(run: Run, near: Near, *, runs: RunStore, notifications: Notifications, at: datetime) -> bool:
     """Tell people once that a limit is near, and how to go on; tells whether it was news."""
     text = f"{near.text} To go on from there: {near.next_step}"
+    limit = run.spec.max_cost_usd if near.kind is LimitKind.MONEY else run.spec.max_runtime_s
+    kind = NoticeKind.MONEY if near.kind is LimitKind.MONEY else NoticeKind.TIME
 
     def mark() -> bool:
         current = load_run(runs, run.run_id)
         if near.kind in current.limits_told or current.status.is_terminal:
             return False
         told = (*current.limits_told, near.kind)
-        limit = current.spec.max_cost_usd if near.kind.value == "money" else current.spec.max_runtime_s
         event = event_of_run(run.run_id, TimelineKind.LIMIT_NEAR, at, text)
         event = event.model_copy(update={"event_id": f"{event.event_id}-{near.kind.value}-{limit}"})
         runs.save_run(current.model_copy(update={"limits_told": told, "updated_at": at}), [event])
         return True
 
-    if not until_written(mark):
-        return False
-    notifications.send(f"runctl: {run.name} has used 80 % of its {near.kind.value}", text)
-    return True
+    notices.tell(run, kind, text, runs=runs, notifications=notifications, at=at, detail=f"{limit}")
+    return until_written(mark)
 
 
 def _look_again(run: Run, wanted: datetime | None, *, runs: RunStore, schedules: Schedules, at: datetime) -> None:

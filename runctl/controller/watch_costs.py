@@ -17,6 +17,7 @@ from runctl.model.names import Metric, Tag
 from runctl.model.notice import NoticeKind
 from runctl.model.price import PriceStep
 from runctl.model.run import PurchaseOption
+from runctl.policy.reaping import is_kept
 from runctl.policy.watching import Seen, figures, is_over_cost, tellings
 
 
@@ -51,7 +52,7 @@ def watch_costs(
     ledger.save_figures(found)
     over = [each.run.run_id for each in seen if is_over_cost(each, at)]
     ours = {each.run.run_id for each in seen}
-    idle = [view for view in living.values() if view.tags.get(Tag.RUN, "") not in ours]
+    idle = [view for view in living.values() if view.tags.get(Tag.RUN, "") not in ours and not _is_kept(view, runs, at)]
     told = _tell(seen, idle, runs=runs, notifications=notifications, at=at)
     at_times = {
         Metric.RUNS_OVER_COST: float(len(over)),
@@ -72,6 +73,12 @@ def watch_costs(
         "usd_per_hour": str(found.usd_per_hour),
         "month_usd": str(found.month_usd),
     }
+
+
+def _is_kept(view: MachineView, runs: RunStore, at: datetime) -> bool:
+    """Whether somebody keeps a machine without an open run; when it is idle, the reaper tells of it."""
+    run = runs.run(RunId(view.tags.get(Tag.RUN, "")))
+    return run is not None and is_kept(run, at)
 
 
 def in_force(attempts: Sequence[Attempt], prices: Prices, at: datetime) -> tuple[Attempt, ...]:

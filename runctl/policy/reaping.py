@@ -83,6 +83,14 @@ def judge(sighting: Sighting, stack_name: str, now: datetime) -> Judgement:
     return Judgement(Verdict.END, why)
 
 
+def is_kept(run: Run, now: datetime) -> bool:
+    """Whether somebody keeps the machine that an ended run launched: as long as it was asked for, and until the reaper,
+    which ends it then and stops it when it is idle, must have told people of it."""
+    kept_for = timedelta(seconds=run.spec.keep_machine_s or 0)
+    ended_well = run.spec.keep_machine_s is not None and run.reason is Reason.COMPLETED
+    return ended_well and now - run.created_at < kept_for + timing.REAPER_GRACE
+
+
 def _judge_kept(sighting: Sighting, run: Run, now: datetime) -> Judgement:
     """Judge a machine that somebody keeps: never while a run trains on it, and not beyond its time. An idle one is
     stopped; a one-time spot machine cannot be (EC2 User Guide, "Stop a Spot Instance"), and is ended."""

@@ -9,11 +9,14 @@ from runctl.model import timing
 from runctl.model.attempt import FactKind
 from runctl.model.ids import InstanceId
 from runctl.model.machine import MachineState, MachineView
-from runctl.model.names import Metric, Tag
+from runctl.model.names import Metric, State, Tag
 from runctl.model.notice import NoticeKind, NotifyLevel
+from runctl.model.status import Reason
+from runctl.model.timeline import TimelineKind
+from runctl.policy.reaping import is_kept
 from runctl.policy.watching import SILENT_FOR, STILL_FOR
-from tests.controller.stages import to_training
-from tests.factories import RUN_ID, make_spec
+from tests.controller.stages import start, to_training
+from tests.factories import RUN_ID, make_run, make_spec
 from tests.fakes.world import World
 
 HOUR = 3_600
@@ -111,6 +114,70 @@ def test_every_kind_is_wanted_by_all_and_none_by_none() -> None:
         NoticeKind.STOPPED,
         NoticeKind.CANCELLED,
     }
+
+
+@pytest.mark.parametrize(("level", "told"), [(NotifyLevel.NONE, 0), (NotifyLevel.END, 0), (NotifyLevel.ALL, 1)])
+def test_a_wait_for_a_machine_is_told_once_to_who_wants_all(level: NotifyLevel, told: int) -> None:
+    world = World()
+    world.machines.refusals["t3.micro"] = "InsufficientInstanceCapacity"
+    execution = start(world, spec=make_spec(notify=level, capacity_timeout_s=2 * HOUR))
+
+    while execution.advance() is State.WAIT_FOR_CAPACITY and world.run().capacity_wait is not None:
+        world.clock.move(1)
+
+    waits = [subject for subject in subjects(world) if subject == "runctl: digits waits for a machine"]
+    assert len(waits) == told
+
+
+@pytest.mark.parametrize(
+    ("level", "told"), [(NotifyLevel.NONE, []), (NotifyLevel.ALL, ["runctl: digits goes on on demand"])]
+)
+def test_a_fall_back_is_told_once_to_who_wants_all(level: NotifyLevel, told: list[str]) -> None:
+    world = World()
+    world.machines.refusals["t3.micro"] = "InsufficientInstanceCapacity"
+    execution = start(world, spec=make_spec(notify=level, fallback=True))
+
+    while world.run().fell_back_at is None:
+        execution.advance()
+        world.clock.move(1)
+
+    assert subjects(world) == told
+
+
+@pytest.mark.parametrize(("level", "told"), [(NotifyLevel.NONE, 0), (NotifyLevel.END, 0), (NotifyLevel.ALL, 1)])
+def test_a_limit_that_is_near_is_told_once_to_who_wants_all(level: NotifyLevel, told: int) -> None:
+    world = World()
+    to_training(world, spec=make_spec(notify=level, max_cost_usd=Decimal("0.10")))
+
+    while not world.run().limits_told:
+        world.clock.move(60)
+        world.stop_run(action="limits")
+    world.stop_run(action="limits")
+
+    assert subjects(world) == ["runctl: digits has used 80 % of its money"] * told
+    assert world.timeline().count(TimelineKind.LIMIT_NEAR) == 1
+
+
+def test_a_machine_that_somebody_keeps_is_no_machine_without_a_run_while_it_is_kept() -> None:
+    world = World()
+    execution = to_training(world, spec=make_spec(keep_machine_s=24 * HOUR))
+    world.observe_agent(world.says_ended())
+    execution.advance()
+    world.notifications.sent.clear()
+    world.clock.move(3 * HOUR)
+    kept = watched(world)
+    counted = Metric.IDLE_MACHINES in world.metrics.values
+    world.clock.move(24 * HOUR)
+
+    assert (kept, counted) == ([], False)
+    assert watched(world) == [f"runctl: the machine {world.machine()} costs without a run"]
+
+
+def test_a_machine_is_not_kept_after_a_run_that_failed() -> None:
+    spec = make_spec(keep_machine_s=24 * HOUR)
+
+    assert not is_kept(make_run(spec=spec, reason=Reason.USER_ERROR), make_run().created_at)
+    assert is_kept(make_run(spec=spec, reason=Reason.COMPLETED), make_run().created_at)
 
 
 # -- figures -----------------------------------------------------------------------------------------------------
