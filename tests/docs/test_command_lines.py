@@ -1,5 +1,6 @@
 """Every command line in the documentation is one that the command line understands; every target of make is there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 import pytest
 
 from runctl_cli.root import LazyGroup, root
+from stacks.assembly.layout import ASSEMBLY
 from tests.docs.command_lines import PAGES, REPOSITORY, CommandLine, command_lines, problem_of
 
 
@@ -80,6 +82,16 @@ def test_every_target_of_make_that_is_named_is_there() -> None:
 
     assert named - targets == set()
     assert len(named) > 5
+
+
+def test_alarms_of_the_runbook_are_those_of_the_template() -> None:
+    template = json.loads((ASSEMBLY / "template.json").read_bytes())["Resources"]
+    alarms = {
+        name.removeprefix("Alarms") for name, each in template.items() if each["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    text = (REPOSITORY / "docs" / "runbook.md").read_text()
+
+    assert {name for name in alarms if f"`{name}`" not in text} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
