@@ -171,6 +171,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "resources": VerbEntry(
         "runctl_cli.commands.resources:resources", "Machines that are paid for: list, summary, cost."
     ),
+    "budget": VerbEntry("runctl_cli.commands.budget:budget", "How much may be spent: set, show, list, delete."),
     "notify": VerbEntry("runctl_cli.commands.notify:notify", "Who hears of runs: add, list, remove."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
     "destroy": VerbEntry("runctl_cli.commands.destroy:destroy", "Delete the stack; what was trained is kept."),

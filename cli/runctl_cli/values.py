@@ -1,6 +1,7 @@
 """Values as people type them: durations, money, KEY=VALUE. Used by the command line and by the configuration."""
 
 import re
+import unicodedata
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -8,6 +9,8 @@ _UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([dhms])")
 _LONGEST_S = 100 * 365 * 86_400
 _LARGEST_USD = Decimal(10) ** 9
+_OTHER_CURRENCY = re.compile(r"\s*(?:(?!USD)[A-Z]{3}\s*[0-9.,]+|[0-9.,]+\s*(?!USD)[A-Z]{3})\s*")
+_PERCENT = re.compile(r"[0-9]{1,3}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -25,6 +28,8 @@ def parse_duration(text: str) -> timedelta:
 
 def parse_usd(text: str) -> Decimal:
     """Read `5`, `0.50` or `$5`: US dollars. Raises ValueError with a sentence."""
+    if any(unicodedata.category(sign) == "Sc" and sign != "$" for sign in text) or _OTHER_CURRENCY.fullmatch(text):
+        raise ValueError(f"{text!r} is in another currency, not an amount in US dollars; write for example 5 or 0.50")
     try:
         amount = Decimal(text.strip().removeprefix("$"))
     except InvalidOperation:
@@ -40,6 +45,14 @@ def parse_exit_codes(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and 1 <= int(word) <= 255 for word in words):
         raise ValueError(f"{text!r} are not exit codes; write numbers from 1 to 255, for example 3 or 3,17")
     return tuple(int(word) for word in words)
+
+
+def parse_percentages(text: str) -> tuple[int, ...]:
+    """Read `50,80,100`. Raises ValueError with a sentence."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(_PERCENT.fullmatch(part) and 1 <= int(part) <= 100 for part in parts):
+        raise ValueError(f"{text!r} is not a list of percentages from 1 to 100; write for example 50,80,100")
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def parse_variable(text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from runctl.aws.change_sets import Stack, StackEvent
     from runctl.aws.identity import Identity
+    from runctl.client.budgets import Budgets
     from runctl.client.checks import Finding
     from runctl.client.client import Plan, PreparedProject
     from runctl.client.clients import Clients
@@ -103,6 +104,11 @@ class ClientPort(Protocol):
     @property
     def subscriptions(self) -> "Subscribing":
         """Who hears what is told of runs."""
+        ...
+
+    @property
+    def budgets(self) -> "Budgets":
+        """How much may be spent."""
         ...
 
     def costs_of(self, run: "Run") -> dict[str, Any]:

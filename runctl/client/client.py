@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from runctl.client.budgets import Budgets
 from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
 from runctl.client.code_memory import default_folder
 from runctl.client.code_sync import CodeSync, SyncedCode
@@ -354,6 +355,11 @@ class Client:
         return self._deployment.subscriptions
 
     # -- money ---------------------------------------------------------------------------------------------------
+
+    @property
+    def budgets(self) -> Budgets:
+        """How much may be spent: set, show, all, delete."""
+        return Budgets(self._deployment.budgets, user=self.user, project=self._project, now=self._now)
 
     def costs_of(self, run: Run) -> dict[str, Any]:
         """What a run's machines cost, one by one, as JSON output shows it."""

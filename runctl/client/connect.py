@@ -18,6 +18,7 @@ from runctl.aws.subscriptions import Subscriptions
 from runctl.aws.training_log import TrainingLog
 from runctl.client.clients import Clients, find_clients
 from runctl.client.place import Place
+from runctl.store.budgets import BudgetsTable
 from runctl.store.ledger import LedgerTable
 from runctl.store.prices import PriceTable
 from runctl.store.runs import RunsTable
@@ -91,6 +92,11 @@ class AwsDeployment:
     def ledger(self) -> LedgerTable:
         """The runs table's sums."""
         return LedgerTable(self._outputs.runs_table, self._clients.get("dynamodb"))
+
+    @property
+    def budgets(self) -> BudgetsTable:
+        """The budgets table."""
+        return BudgetsTable(self._outputs.budgets_table, self._clients.get("dynamodb"))
 
     @property
     def subscriptions(self) -> Subscriptions:

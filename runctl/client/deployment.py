@@ -13,6 +13,8 @@ from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket
 from runctl.client.place import Place
 from runctl.model.attempt import Attempt
+from runctl.model.budget import Budget, BudgetPeriod, Scope
+from runctl.model.budget import Ledger as BudgetLedger
 from runctl.model.checkpoint import Manifest
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
@@ -146,6 +148,24 @@ class Ledger(Protocol):
         ...
 
 
+class BudgetTable(Protocol):
+    """The budgets table, as far as a person reads it and sets budgets."""
+
+    def ledger(self, scope: Scope) -> BudgetLedger | None:
+        """Read a scope's ledger; None when nothing was booked and no budget set."""
+        ...
+
+    def ledgers(self) -> Iterable[BudgetLedger]:
+        """Read all ledgers."""
+        ...
+
+    def set_budget(
+        self, read: BudgetLedger, period: BudgetPeriod, budget: Budget | None, *, is_new: bool = False
+    ) -> bool:
+        """Set a budget, or remove it, on the ledger as it was read; False when somebody changed it meanwhile."""
+        ...
+
+
 class Subscribing(Protocol):
     """The topic's subscriptions."""
 
@@ -250,6 +270,11 @@ class Deployment(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The runs table's sums."""
+        ...
+
+    @property
+    def budgets(self) -> BudgetTable:
+        """The budgets table."""
         ...
 
     @property

@@ -31,6 +31,7 @@ from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
+from tests.fakes.budgets import InMemoryBudgets
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 STATE_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:runctl"
@@ -414,6 +415,7 @@ class MemoryDeployment:
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     results: MemoryResults = field(default_factory=MemoryResults)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    budgets: InMemoryBudgets = field(default_factory=InMemoryBudgets)
     subscriptions: MemorySubscriptions = field(default_factory=MemorySubscriptions)
     has_console: bool = True
     instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"

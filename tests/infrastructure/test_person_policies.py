@@ -20,6 +20,7 @@ NAMES = {
     "<StorageBucket.Arn>": "arn:aws:s3:::runctl-storagebucket-abc",
     "<DeploymentBucket>": f"arn:aws:s3:::runctl-assets-{ACCOUNT}-{REGION}",
     "<StorageRuns.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/runctl-StorageRuns-ABC",
+    "<StorageBudgets.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/runctl-StorageBudgets-ABC",
     "<NotificationsTopic>": f"arn:aws:sns:{REGION}:{ACCOUNT}:runctl-NotificationsTopic-ABC",
     "<MachineLogs.Arn>": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/runctl/machines:log-stream:r-1/0001",
 }
