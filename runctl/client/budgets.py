@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from runctl.client.deployment import BudgetTable
 from runctl.client.money import number
-from runctl.errors import NotFoundError, StaleWriteError, UsageError
+from runctl.errors import NotFoundError, PermissionDenied, StaleWriteError, UsageError
 from runctl.model.base import iso
-from runctl.model.budget import DEFAULT_THRESHOLDS, Budget, BudgetAction, BudgetPeriod, Ledger, Scope
+from runctl.model.budget import DEFAULT_THRESHOLDS, Budget, BudgetAction, BudgetPeriod, Ledger, Scope, scopes_of
+from runctl.policy.admission import refuse_without_room
 from runctl.policy.budget_ledger import as_of, opened
 from runctl.policy.budget_setting import ends_at, refuse_amount, refuse_overdrawn, room_usd, scope_named
 
@@ -58,6 +59,16 @@ class Budgets:
             return budget
 
         return self._change(scope, period, changed)
+
+    def require_room(self, project: str, amount_usd: Decimal | None) -> None:
+        """Raise BudgetExceeded when a budget has no room for a run now. The controller asks again and its answer
+        counts, so that who may not read budgets submits without this question."""
+        scopes = scopes_of(project, self._user)
+        try:
+            ledgers = {scope: self._table.ledger(scope) for scope in scopes}
+        except PermissionDenied:
+            return
+        refuse_without_room(scopes, amount_usd, ledgers, self._now())
 
     def delete(self, scope: Scope, period: BudgetPeriod) -> Ledger:
         """Take a budget away; what was spent and reserved stays known. Raises NotFoundError when none is set."""

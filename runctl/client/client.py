@@ -186,15 +186,22 @@ class Client:
         `status` shows and the reaper concludes.
         """
         spec = plan.prepared.spec
+        project = spec.project or self._project
+        if machine is None:
+            self._require_room(project, spec, plan.estimate)
         synced = self.sync(plan.prepared.root, plan.prepared.files, on_bytes)
         on_upload(synced)
         return self._begin(
             spec.stored(synced.code),
             name=name_of(spec),
-            project=spec.project or self._project,
+            project=project,
             estimate=plan.estimate,
             machine=machine,
         )
+
+    def _require_room(self, project: str, request: RunRequest, estimate: Estimate) -> None:
+        """Raise BudgetExceeded, before anything is sent, when the run would not be admitted now."""
+        self.budgets.require_room(project, request.max_cost_usd or default_max_cost(estimate.total_usd))
 
     def _begin(
         self,
@@ -271,6 +278,7 @@ class Client:
 
         Raises InvalidSpec when the earlier run's code is no longer in the bucket.
         """
+        self._require_room(plan.earlier.project, plan.request, plan.estimate)
         code = plan.earlier.spec.code
         if project is not None:
             synced = self.sync(project.root, project.files, on_bytes)

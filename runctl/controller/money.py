@@ -10,8 +10,8 @@ from runctl.model.attempt import Attempt
 from runctl.model.budget import Booking, Ledger, Refusal, Reservation, Scope, scopes_of
 from runctl.model.run import Run
 from runctl.policy import budget_ledger
+from runctl.policy.admission import budget_exceeded, refuse_unknown_cost
 from runctl.policy.budget_limits import default_max_cost
-from runctl.policy.budget_sentences import refusal_hint, refusal_text
 from runctl.policy.budget_spend import cost_until
 
 
@@ -21,10 +21,13 @@ def plan_admission(run: Run, budgets: BudgetStore, at: datetime) -> Booking:
     scopes = scopes_of(run.project, run.user)
     ledgers = read_ledgers(budgets, scopes)
     amount = amount_to_reserve(run)
-    if amount is None:
-        _refuse_unknown_cost(ledgers)
-        amount = Decimal(0)
-    return accepted(budget_ledger.admit(run, amount, ledgers, at))
+    try:
+        if amount is None:
+            refuse_unknown_cost(ledgers.values())
+        return accepted(budget_ledger.admit(run, amount or Decimal(0), ledgers, at))
+    except BudgetExceeded as refusal:
+        # Of an attempt's error the message alone is kept.
+        raise BudgetExceeded(f"{refusal.message} {refusal.hint}") from refusal
 
 
 def amount_to_reserve(run: Run) -> Decimal | None:
@@ -37,7 +40,7 @@ def amount_to_reserve(run: Run) -> Decimal | None:
 def accepted(planned: Booking | Refusal) -> Booking:
     """The plan. Raises BudgetExceeded for a refusal."""
     if isinstance(planned, Refusal):
-        raise BudgetExceeded(f"{refusal_text(planned)} {refusal_hint(planned)}.")
+        raise budget_exceeded(planned)
     return planned
 
 
@@ -87,19 +90,3 @@ def reconcile_reservation(reservation: Reservation, runs: RunStore, at: datetime
 def read_ledgers(budgets: BudgetStore, scopes: Sequence[Scope]) -> dict[Scope, Ledger | None]:
     """Read the ledgers of these scopes."""
     return {scope: budgets.ledger(scope) for scope in scopes}
-
-
-def _refuse_unknown_cost(ledgers: dict[Scope, Ledger | None]) -> None:
-    limited = next(
-        (
-            ledger
-            for ledger in ledgers.values()
-            if ledger is not None and any(budget.limits for budget in ledger.budgets.values())
-        ),
-        None,
-    )
-    if limited is not None:
-        raise BudgetExceeded(
-            f"Nobody knows what this run costs, and {limited.scope} has a budget. "
-            "Name the most that it may cost: --max-cost USD."
-        )

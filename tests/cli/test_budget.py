@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runctl.errors import PermissionDenied
 from runctl.model.budget import ACCOUNT, Booking, BudgetAction, BudgetPeriod, Scope
 from runctl.policy import budget_ledger
 from tests.cli.command_line import CommandLine
@@ -206,6 +207,55 @@ def test_a_budget_that_only_tells_may_be_below_what_is_reserved(runctl: CommandL
     ended = runctl("budget", "set", "project", "--period", "month", "--usd", "10", "--action", "notify")
 
     assert ended.exit_code == 0
+
+
+# -- before a launch ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_no_budget_has_room_for_is_refused_before_anything_is_made(runctl: CommandLine) -> None:
+    runctl("budget", "set", "project", "--period", "month", "--usd", "0.001")
+
+    ended = runctl("train", "train.py", "--max-cost", "0.5", "--yes")
+
+    assert ended.exit_code == 5
+    assert "has no room for $0.5000" in " ".join(ended.stderr.split())
+    assert "let the budget be raised" in " ".join(ended.stderr.split())
+    assert runctl.json("train", "train.py", "--yes").error["code"] == "budget"
+    assert runctl.deployment.made == 0
+
+
+def test_a_run_goes_when_its_budget_is_raised(runctl: CommandLine) -> None:
+    runctl("budget", "set", "project", "--period", "month", "--usd", "0.001")
+    runctl("budget", "set", "project", "--period", "month", "--usd", "0.5")
+
+    assert runctl("train", "train.py", "--max-cost", "0.5", "--yes").exit_code == 0
+
+
+def test_under_a_budget_a_run_whose_cost_nobody_knows_must_name_a_limit(runctl: CommandLine) -> None:
+    runctl("budget", "set", "user", "--period", "day", "--usd", "100")
+    words = ("train", "train.py", "--instance-type", "x9.huge", "--yes")
+
+    refused = runctl(*words)
+
+    assert refused.exit_code == 5
+    assert "--max-cost USD" in refused.stderr
+    assert runctl(*words, "--max-cost", "3").exit_code == 0
+
+
+def test_a_budget_that_only_tells_or_of_another_project_refuses_nobody(runctl: CommandLine) -> None:
+    runctl("budget", "set", "project", "--period", "month", "--usd", "0.001", "--action", "notify")
+    runctl("budget", "set", "project:other", "--period", "month", "--usd", "0.001")
+
+    assert runctl("train", "train.py", "--yes").exit_code == 0
+
+
+def test_who_may_not_read_budgets_submits_all_the_same(runctl: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_scope: Scope) -> None:
+        raise PermissionDenied("not allowed: dynamodb:GetItem")
+
+    monkeypatch.setattr(runctl.deployment.budgets, "ledger", refuse)
+
+    assert runctl("train", "train.py", "--yes").exit_code == 0
 
 
 def test_a_budget_is_set_although_admissions_change_its_ledger_meanwhile(

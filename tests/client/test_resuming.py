@@ -8,7 +8,8 @@ import pytest
 
 from runctl.client.client import Client, prepare
 from runctl.client.resuming import SyncedProject, project_spec
-from runctl.errors import InvalidSpec, NotFoundError
+from runctl.errors import BudgetExceeded, InvalidSpec, NotFoundError
+from runctl.model.budget import BudgetPeriod
 from runctl.model.decision import ExecutionInput
 from runctl.model.ids import InstanceId
 from runctl.model.run import PurchaseOption, ResumedFrom, Run
@@ -184,3 +185,15 @@ def test_changes_that_make_no_sense_are_refused_with_a_sentence(deployment: Memo
 def test_an_unknown_type_is_refused(deployment: MemoryDeployment, client: Client) -> None:
     with pytest.raises(InvalidSpec, match=r"no instance type t3\.mikro"):
         client.plan_resume(_ended(deployment, EARLIER, 100), {"instance_types": ("t3.mikro",)})
+
+
+def test_a_budget_without_room_refuses_to_resume_before_anything_is_made(
+    deployment: MemoryDeployment, client: Client
+) -> None:
+    plan = client.plan_resume(_ended(deployment, EARLIER, 100), {"max_cost_usd": Decimal(2)})
+    client.budgets.set(client.budgets.scope("project"), BudgetPeriod.DAY, Decimal(1))
+
+    with pytest.raises(BudgetExceeded, match=r"no room for \$2"):
+        client.resume(plan)
+
+    assert deployment.executions.started == {}

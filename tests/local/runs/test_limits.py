@@ -5,6 +5,28 @@ from decimal import Decimal
 from tests.local.runs.cloud import Cloud
 
 
+def test_a_budget_refuses_a_run_before_anything_is_made_until_it_is_raised(cloud: Cloud) -> None:
+    words = ("train", "count.py", "--instance-type", "t3.micro", "--yes", "--max-cost", "0.5")
+    try:
+        small = cloud.runctl("budget", "set", "project", "--period", "month", "--usd", "0.001")
+        refused = cloud.runctl(*words, "--", "3", "0.1")
+        larger = cloud.runctl("budget", "set", "project", "--period", "month", "--usd", "50")
+        run_id = cloud.train("count.py", "3", "0.1", options=("--max-cost", "0.5"))
+
+        assert (small.exit_code, larger.exit_code) == (0, 0), (small, larger)
+        assert refused.exit_code == 5, refused
+        (error,) = refused.document["errors"]
+        assert error["code"] == "budget"
+        assert "has no room for $0.5000" in error["message"]
+        assert "let the budget be raised" in error["hint"]
+        assert cloud.wait_for_end(run_id)["status"] == "SUCCEEDED", cloud.story(run_id)
+        shown = cloud.runctl("budget", "show", "project").data
+        assert shown["reserved_usd"] == 0
+        assert shown["periods"]["month"]["budget"]["amount_usd"] == 50
+    finally:
+        cloud.runctl("budget", "delete", "project", "--period", "month")
+
+
 def test_a_run_saves_and_stops_before_its_money_is_used_up(cloud: Cloud) -> None:
     run_id = cloud.train("count.py", "5000", "0.1", options=("--max-cost", "0.00056"))
 
