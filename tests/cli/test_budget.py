@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runctl.errors import PermissionDenied
-from runctl.model.budget import ACCOUNT, Booking, BudgetAction, BudgetPeriod, Scope
+from runctl.model.budget import ACCOUNT, Booking, Budget, BudgetAction, BudgetPeriod, Ledger, Scope
 from runctl.policy import budget_ledger
 from tests.cli.command_line import CommandLine
 from tests.client.deployment import NOW, a_run
@@ -263,9 +263,13 @@ def test_a_budget_is_set_although_admissions_change_its_ledger_meanwhile(
 ) -> None:
     budgets = runctl.deployment.budgets
     untouched, refusals = budgets.set_budget, iter([False, False])
-    monkeypatch.setattr(
-        budgets, "set_budget", lambda *args, **kw: next(refusals, None) is None and untouched(*args, **kw)
-    )
+
+    def set_at_the_third_try(
+        read: Ledger, period: BudgetPeriod, budget: Budget | None, *, is_new: bool = False
+    ) -> bool:
+        return next(refusals, True) and untouched(read, period, budget, is_new=is_new)
+
+    monkeypatch.setattr(budgets, "set_budget", set_at_the_third_try)
 
     ended = runctl("budget", "set", "account", "--period", "day", "--usd", "7")
 
