@@ -8,7 +8,7 @@ from runctl.agent.announce import LIMIT_S, announce, read_identity
 from runctl.agent.events import Identity
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.layout import AttemptFolder
-from runctl.agent.notice import NoticeWatch, seconds_left
+from runctl.agent.notice import USUAL_NOTICE_S, NoticeWatch, seconds_left
 from tests.agent.factories import INSTANCE_ID, RUN_ID
 from tests.agent.fakes import START, FakeBus, FakeClock, FakeHeartbeats, FakeMetadata, Sayings
 
@@ -165,8 +165,13 @@ def test_notice_without_a_readable_time_is_the_usual_one(action: str) -> None:
     assert seconds_left(action, START) == 120.0
 
 
-def test_time_that_has_passed_leaves_nothing() -> None:
-    assert seconds_left('{"time": "2026-01-31T09:00:00Z"}', START) == 0.0
+def test_time_that_has_just_passed_leaves_nothing() -> None:
+    assert seconds_left('{"time": "2026-01-31T09:29:55Z"}', START) == 0.0
+
+
+@pytest.mark.parametrize("time", ["2026-01-31T06:30:00Z", "2026-01-31T12:30:00Z"])
+def test_time_of_a_clock_that_is_hours_wrong_is_not_believed(time: str) -> None:
+    assert seconds_left(f'{{"time": "{time}"}}', START) == USUAL_NOTICE_S
 
 
 def test_machine_is_announced_until_its_command_arrives(tmp_path: Path) -> None:
