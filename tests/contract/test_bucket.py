@@ -80,6 +80,7 @@ def test_a_hand_off_lies_where_only_its_machine_reads_and_is_removed(s3: Any, bu
         bus_name="runctl",
         log_group="/runctl/machines",
         log_stream=keys.log_stream(RUN_ID, FIRST),
+        metrics_stream=keys.metrics_stream(RUN_ID, FIRST),
         prefix=MACHINE_PREFIX,
         code=CodeRef(key=f"code/{SHA256}.json.gz", sha256=SHA256, bytes=3),
         script="train.py",
