@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from runctl_cli.values import parse_duration, parse_exit_codes, parse_percentages, parse_usd
+from runctl_cli.values import parse_data, parse_duration, parse_exit_codes, parse_percentages, parse_usd
 from runctl_cli.variables import parse_flag, parse_secret
 
 
@@ -26,6 +26,7 @@ class _Parsed(click.ParamType[Any]):
             self.fail(f"{error}.", param, ctx)
 
 
+DATA = _Parsed("data", parse_data)
 DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
 EXIT_CODES = _Parsed("codes", parse_exit_codes)

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from runctl.model import timing
 from runctl.model.notice import NotifyLevel
-from runctl.model.run import OnNotice, PurchaseOption
-from runctl_cli.values import parse_duration, parse_variable
+from runctl.model.run import DataMode, OnNotice, PurchaseOption
+from runctl_cli.values import parse_data, parse_duration, parse_variable
 from runctl_cli.variables import parse_secret
 
 
@@ -45,6 +45,12 @@ def _variables(value: dict[str, str]) -> dict[str, str]:
 
 def _places(value: dict[str, str]) -> dict[str, str]:
     return dict(parse_secret(f"{name}={text}") for name, text in value.items())
+
+
+def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
+    for text in value:
+        parse_data(text)
+    return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -90,6 +96,9 @@ class RunSettings(_Section):
     heartbeat_interval: Duration = timing.HEARTBEAT_INTERVAL
     save_limit: Duration = timing.SAVE_LIMIT
     setup: str = ""
+    data: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), AfterValidator(_sources)] = ()
+    data_mode: DataMode = DataMode.DOWNLOAD
+    output_dir: str = ""
     env: Annotated[dict[str, str], AfterValidator(_variables)] = {}
     secrets: Annotated[dict[str, str], AfterValidator(_places)] = {}
 

@@ -55,6 +55,12 @@ target = "local"
 # save_limit = "5m"
 # A shell command that runs in the project on the machine, before the training.  Default: none.
 # setup = "make data"
+# Data of S3 that the training reads: s3://BUCKET/PREFIX, or s3://BUCKET/PREFIX:PATH. "download" fetches it before the
+# training starts, "mount" reads it when it is read.
+# data = []
+# data_mode = "download"
+# A folder of the project whose content is kept with the run.  Default: RUNCTL_OUTPUT_DIR alone.
+# output_dir = "results"
 
 [run.env]
 # Environment variables of the training.

@@ -65,6 +65,19 @@ def parse_variable(text: str) -> tuple[str, str]:
     return name, value
 
 
+def parse_data(text: str) -> dict[str, str]:
+    """Read `s3://bucket/prefix` or `s3://bucket/prefix:path`. Raises ValueError with a sentence."""
+    scheme, _, rest = text.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise ValueError(f"{text!r} is no place in S3; write s3://BUCKET/PREFIX or s3://BUCKET/PREFIX:PATH")
+    if ":" in bucket:
+        bucket, _, path = rest.partition(":")
+        return {"bucket": bucket, "prefix": "", "path": path}
+    prefix, _, path = key.partition(":")
+    return {"bucket": bucket, "prefix": prefix, "path": path}
+
+
 def duration_text(duration: timedelta) -> str:
     """Write a duration as short as it can be read: `12 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
     seconds = max(0, round(duration.total_seconds()))

@@ -19,6 +19,25 @@ class CodeRef:
     sha256: str
 
 
+DOWNLOAD = "download"
+MOUNT = "mount"
+"""`runctl.model.run.DataMode`."""
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Objects of a bucket that the training reads, and where it wants them."""
+
+    bucket: str
+    prefix: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        """As people write it."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
 @dataclass(frozen=True)
 class LinkedFile:
     """A file of an earlier checkpoint. `path` is relative to the checkpoint directory."""
@@ -63,6 +82,9 @@ class Job:
     environment: dict[str, str]
     secrets: dict[str, str]
     setup: str
+    data: tuple[DataSource, ...]
+    data_mode: str
+    output_dir: str
     resume_points: tuple[ResumePoint, ...]
     must_fence: bool
     keep_machine: bool
@@ -121,6 +143,12 @@ def read_job(text: str | bytes) -> Job:
             environment=dict(document.get("environment", {})),
             secrets=dict(document.get("secrets", {})),
             setup=document.get("setup", ""),
+            data=tuple(
+                DataSource(data["bucket"], data.get("prefix", ""), data.get("path", ""))
+                for data in document.get("data", ())
+            ),
+            data_mode=document.get("data_mode", DOWNLOAD),
+            output_dir=document.get("output_dir", ""),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             must_fence=bool(document.get("must_fence", False)),
             keep_machine=bool(document.get("keep_machine", False)),

@@ -120,6 +120,16 @@ class AttemptFolder:
         return self.path / "output"
 
     @property
+    def data(self) -> Path:
+        """`RUNCTL_DATA_DIR`."""
+        return self.path / "data"
+
+    @property
+    def scratch(self) -> Path:
+        """`RUNCTL_SCRATCH_DIR`."""
+        return self.path / "scratch"
+
+    @property
     def metrics(self) -> Path:
         """`RUNCTL_METRICS_FILE`."""
         return self.path / "metrics.jsonl"
@@ -141,5 +151,5 @@ class AttemptFolder:
 
     def create(self) -> None:
         """Make what the training is promised to find."""
-        for folder in (self.requests, self.checkpoints, self.output):
+        for folder in (self.requests, self.checkpoints, self.output, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from runctl.agent.data import DataStore, data_path, fetch_data, install_mountpoint, mount_command
 from runctl.agent.environment import PythonEnvironment, machine_environment, with_path_before
-from runctl.agent.job import Go, Job
+from runctl.agent.job import MOUNT, DataSource, Go, Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.packages import find_packages
@@ -42,6 +43,7 @@ def prepare(
     log: RunLog,
     cancelled: Callable[[], bool],
     pass_fence: Callable[[], Go],
+    data: DataStore | None = None,
 ) -> Prepared:
     """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so.
 
@@ -52,6 +54,9 @@ def prepare(
     if job.script and not (folder.code / script).is_file():
         raise SetupError(f"the project's code has no {job.script}")
     log.say(_verified(script, files, job.code.sha256))
+    if job.output_dir:
+        lay_output_dir(folder.code / job.output_dir, folder.output)
+    prepare_data(job, folder, data, log, cancelled)
     packages = find_packages(folder.code, script)
     secret_values = read_secrets(job.secrets, secrets)
     environment = PythonEnvironment(folder.environment, tools, log, cancelled)
@@ -71,6 +76,49 @@ def prepare(
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(go.resume_points)
     variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
     return Prepared(command, variables, resumed, go.max_runtime_s, files)
+
+
+def prepare_data(
+    job: Job, folder: AttemptFolder, data: DataStore | None, log: RunLog, cancelled: Callable[[], bool]
+) -> None:
+    """Fetch or mount what the training reads. Raises SetupError."""
+    for source in job.data:
+        target = data_path(source, folder.code, folder.data)
+        if job.data_mode == MOUNT:
+            _mount(source, target, job.region, log, cancelled)
+            log.say(f"mounted {source.url} at {target}")
+            continue
+        if data is None:
+            raise SetupError("this machine cannot read data of S3")
+        log.say(f"fetching {source.url}")
+        files, size = fetch_data(source, data, target, cancelled)
+        log.say(f"fetched {files} {'file' if files == 1 else 'files'}, {size / 1e6:,.1f} MB, to {target}")
+
+
+def _mount(source: DataSource, target: Path, region: str, log: RunLog, cancelled: Callable[[], bool]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name, command in (
+        ("the installation of Mountpoint for Amazon S3", install_mountpoint()),
+        (f"mounting {source.url}", mount_command(source, target, region)),
+    ):
+        if command:
+            run_setup_command(
+                command, name=name, log=log, cancelled=cancelled, environment=machine_environment(os.environ)
+            )
+
+
+def lay_output_dir(path: Path, output: Path) -> None:
+    """Let a folder of the project be the one whose content is kept with the run; what the project has in it already is
+    moved along. Raises SetupError."""
+    try:
+        if path.is_dir():
+            for entry in path.iterdir():
+                shutil.move(entry, output / entry.name)
+            path.rmdir()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(output, target_is_directory=True)
+    except OSError as error:
+        raise SetupError(f"the output folder {path.name} could not be made: {error}") from error
 
 
 def _verified(script: str, files: int, sha256: str) -> str:
@@ -142,11 +190,15 @@ def training_environment(
             "RUNCTL_ATTEMPT": str(job.attempt),
             "RUNCTL_CHECKPOINT_DIR": str(folder.checkpoints),
             "RUNCTL_OUTPUT_DIR": str(folder.output),
+            "RUNCTL_SCRATCH_DIR": str(folder.scratch),
             "RUNCTL_METRICS_FILE": str(folder.metrics),
             "PYTHONUNBUFFERED": "1",
         }
     )
     environment.pop("RUNCTL_RESUME_FROM", None)
+    environment.pop("RUNCTL_DATA_DIR", None)
+    if job.data:
+        environment["RUNCTL_DATA_DIR"] = str(folder.data)
     if resumed is not None:
         environment["RUNCTL_RESUME_FROM"] = str(resumed.path)
     return environment

@@ -196,6 +196,7 @@ class Supervisor:
                     self._log,
                     is_cancelled,
                     lambda: self._parts.fence.passed(is_cancelled),
+                    world.data,
                 )
             )
         except SetupCancelledError:

@@ -15,6 +15,7 @@ from runctl.agent.announce import announce, read_identity
 from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import CorrectedClock, SystemClock
 from runctl.agent.course import StartAgainError
+from runctl.agent.data import S3DataStore
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
 from runctl.agent.keeper import boot_id
@@ -100,6 +101,7 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         boot_id=boot_id,
         memory_kills=out_of_memory.kills,
         memory=out_of_memory.memory,
+        data=S3DataStore(aws.client("s3")),
     )
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runctl.agent.clock import Clock
+from runctl.agent.data import DataStore
 from runctl.agent.events import Bus
 from runctl.agent.heartbeat import Heartbeats
 from runctl.agent.log_shipper import Stream
@@ -45,3 +46,5 @@ class World:
     """The kernel's count of what it killed for want of memory."""
     memory: Callable[[float], Memory]
     """The figures since a moment of the monotonic clock."""
+    data: DataStore | None = None
+    """Buckets that the training reads."""

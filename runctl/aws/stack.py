@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from runctl.aws.errors import aws_errors, code_of
 from runctl.errors import NotDeployedError
 from runctl.model.base import Model
-from runctl.model.names import STACK_NAME, Output
+from runctl.model.names import STACK_NAME, Output, Parameter
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -43,6 +43,8 @@ class StackOutputs(Model):
     topic_arn: str
     instance_profiles: str
     version: str
+    data_buckets: tuple[str, ...] = ()
+    """ARNs of the buckets that machines may read, from the stack's parameters."""
 
 
 _FIELD_OF_OUTPUT: Final = {
@@ -84,4 +86,8 @@ def read_outputs(
             f"The stack {stack_name} was deployed by another version: it has no output {', '.join(missing)}.", hint=hint
         )
     fields = {field: found[output.value] for output, field in _FIELD_OF_OUTPUT.items()}
-    return StackOutputs(stack_id=stack.get("StackId", stack_name), **fields)
+    parameters = {each.get("ParameterKey", ""): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+    allowed = parameters.get(Parameter.DATA_BUCKETS.value, "")
+    return StackOutputs(
+        stack_id=stack.get("StackId", stack_name), data_buckets=tuple(filter(None, allowed.split(","))), **fields
+    )

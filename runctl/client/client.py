@@ -25,7 +25,7 @@ from runctl.client.machines import Machines
 from runctl.client.metrics import run_metrics
 from runctl.client.money import Resource, attempt_costs_document, resources
 from runctl.client.place import Place
-from runctl.client.preparing import Plan, PreparedProject, name_of, prepare
+from runctl.client.preparing import Plan, PreparedProject, name_of, prepare, refuse_data_of_others
 from runctl.client.project import ProjectFiles, find_project_root
 from runctl.client.report.page import report_page
 from runctl.client.report.record import read_record
@@ -109,6 +109,7 @@ class Client:
     def plan(self, prepared: PreparedProject) -> Plan:
         """Check what was asked for and estimate the cost; makes nothing. Raises InvalidSpec for an unknown type, and
         PermissionDenied for an instance profile that was not allowed."""
+        refuse_data_of_others(prepared.spec, self._deployment.data_buckets)
         return Plan(prepared, self._estimated(prepared.spec))
 
     def _estimated(self, spec: RunRequest) -> Estimate:

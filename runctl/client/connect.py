@@ -64,6 +64,11 @@ class AwsDeployment:
         return self._outputs.instance_profiles
 
     @property
+    def data_buckets(self) -> tuple[str, ...]:
+        """Buckets that machines may read."""
+        return tuple(arn.rpartition(":")[2] for arn in self._outputs.data_buckets)
+
+    @property
     def runs(self) -> RunsTable:
         """The runs table."""
         return RunsTable(self._outputs.runs_table, self._clients.get("dynamodb"))

@@ -228,6 +228,11 @@ class Deployment(Protocol):
         ...
 
     @property
+    def data_buckets(self) -> tuple[str, ...]:
+        """Buckets that machines may read, named at deployment."""
+        ...
+
+    @property
     def runs(self) -> RunTable:
         """The runs table."""
         ...

@@ -14,6 +14,7 @@ from runctl.client.project import (
 )
 from runctl.client.spec import RunSpec
 from runctl.errors import InvalidSpec
+from runctl.model.run import RunRequest
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ def _script(spec: RunSpec, root: Path) -> str:
     if spec.module and not spec.script:
         return module_in_project(spec.module, root)
     return script_in_project(root / spec.script, root)
+
+
+def refuse_data_of_others(request: RunRequest, allowed: tuple[str, ...]) -> None:
+    """Raise InvalidSpec when the training is to read a bucket that machines may not."""
+    for source in request.data:
+        if source.bucket not in allowed:
+            may = f"they may read {', '.join(allowed)}" if allowed else "none was named at deployment"
+            raise InvalidSpec(
+                f"Machines may not read the bucket {source.bucket}: {may}.",
+                hint=f"Let who deployed run: runctl deploy --data-bucket {source.bucket}"
+                + "".join(f" --data-bucket {name}" for name in allowed),
+            )
 
 
 def name_of(spec: RunSpec) -> str:

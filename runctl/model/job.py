@@ -6,7 +6,7 @@ from pydantic import Field
 
 from runctl.model.base import WireModel
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.run import CodeRef, OnNotice
+from runctl.model.run import CodeRef, DataMode, DataSource, OnNotice
 
 
 class LinkedFile(WireModel):
@@ -55,6 +55,9 @@ class AgentJob(WireModel):
     secrets: dict[str, str] = {}
     """Places, not values: the agent reads them."""
     setup: str = ""
+    data: tuple[DataSource, ...] = ()
+    data_mode: DataMode = DataMode.DOWNLOAD
+    output_dir: str = ""
     resume_points: tuple[ResumePoint, ...] = ()
     """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""
     must_fence: bool = False

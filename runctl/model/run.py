@@ -60,6 +60,38 @@ class CodeRef(Model):
     """Size of the listing itself."""
 
 
+class DataMode(StrEnum):
+    """How a training gets at data of S3."""
+
+    DOWNLOAD = "download"
+    """Files on the machine's disk before the training starts."""
+    MOUNT = "mount"
+    """Read from S3 when it is read (Mountpoint for Amazon S3)."""
+
+
+class DataSource(Model):
+    """Objects of a bucket that a training reads."""
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """Amazon S3 User Guide, "General purpose bucket naming rules"."""
+    prefix: Annotated[str, Field(max_length=1_024)] = ""
+    """The key of one object, or what stands before a slash in the keys of many. Empty: the whole bucket."""
+    path: str = ""
+    """Where it lies on the machine: absolute, or relative to the project. Empty: below RUNCTL_DATA_DIR, by its name."""
+
+    @property
+    def url(self) -> str:
+        """As people write it."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    @field_validator("path")
+    @classmethod
+    def _path_has_no_way_up(cls, value: str) -> str:
+        if ".." in value.split("/") or "\0" in value:
+            raise ValueError("the path of data must not have .. in it")
+        return value
+
+
 class RunRequest(Model):
     """What a person asks for. Durations are whole seconds here, for they become `TimeoutSeconds`."""
 
@@ -85,6 +117,10 @@ class RunRequest(Model):
     `secretsmanager:name-or-arn`. Only the places are kept."""
     setup: Annotated[str, Field(max_length=4_096)] = ""
     """A shell command that runs in the project before the training; empty: none."""
+    data: tuple[DataSource, ...] = ()
+    data_mode: DataMode = DataMode.DOWNLOAD
+    output_dir: str = ""
+    """A folder of the project whose content is kept with the run, as that of RUNCTL_OUTPUT_DIR is. Empty: none."""
     max_runtime_s: Annotated[int, Field(ge=60, le=int(timing.MAX_RUNTIME_LIMIT.total_seconds()))] = int(
         timing.MAX_RUNTIME.total_seconds()
     )
@@ -115,6 +151,13 @@ class RunRequest(Model):
         if value.startswith("/") or ".." in parts or "\\" in value:
             raise ValueError("the script's path must be relative and stay inside the project")
         return value
+
+    @field_validator("output_dir")
+    @classmethod
+    def _output_stays_inside(cls, value: str) -> str:
+        if value.startswith("/") or any(part in {".", ".."} for part in value.split("/")):
+            raise ValueError("the output folder must be named relative to the project, and lie in it")
+        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _one_thing_is_run(self) -> "RunRequest":

@@ -13,6 +13,7 @@ SHOWN_THOUGH_NOT_DEFAULT = {
     "project.name",
     "run.disk_gib",
     "run.instance_profile",
+    "run.output_dir",
     "run.max_cost",
     "run.retry_exit_codes",
     "run.setup",

@@ -417,6 +417,7 @@ class MemoryDeployment:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     budgets: InMemoryBudgets = field(default_factory=InMemoryBudgets)
     subscriptions: MemorySubscriptions = field(default_factory=MemorySubscriptions)
+    data_buckets: tuple[str, ...] = ("images",)
     has_console: bool = True
     instance_profiles: str = "runctl-ssm-profile:AROAOWN,gpu:AROAGPU"
     slept_s: list[float] = field(default_factory=list[float])

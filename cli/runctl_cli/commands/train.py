@@ -10,7 +10,7 @@ import click
 from runctl.errors import InvalidSpec
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import answer_launched, confirm_cost, sending
-from runctl_cli.parameters import DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
+from runctl_cli.parameters import DATA, DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
 from runctl_cli.what_to_run import WhatToRun, what_to_run
@@ -105,6 +105,15 @@ Examples:
     metavar="NAME=PLACE",
     help="Environment variable read from ssm:/PATH or secretsmanager:NAME; repeat for more.",
 )
+@click.option(
+    "--data",
+    type=DATA,
+    multiple=True,
+    metavar="URL[:PATH]",
+    help="s3://BUCKET/PREFIX on the machine, at PATH or below RUNCTL_DATA_DIR; repeat for more.",
+)
+@click.option("--data-mode", type=click.Choice(["download", "mount"]), help="How data gets there.  [default: download]")
+@click.option("--output-dir", metavar="FOLDER", help="Folder of the project whose content is kept with the run.")
 @sync_options
 @click.option(
     "--script-args", "--args", "script_args", metavar="TEXT", help="Arguments as one text, split as a shell would."
@@ -177,6 +186,9 @@ def spec_of(
     secrets: tuple[tuple[str, str], ...] = (),
     include: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
+    data: tuple[dict[str, str], ...] = (),
+    data_mode: str | None = None,
+    output_dir: str | None = None,
 ) -> "RunSpec":
     """Lay what was typed over what the configuration says."""
     from pydantic import ValidationError
@@ -184,7 +196,8 @@ def spec_of(
     from runctl.client.project import is_empty_project, script_in_project
     from runctl.client.spec import RunSpec
     from runctl.model.notice import NotifyLevel
-    from runctl.model.run import OnNotice, PurchaseOption
+    from runctl.model.run import DataMode, DataSource, OnNotice, PurchaseOption
+    from runctl_cli.values import parse_data
 
     settings = configuration.settings
     run = settings.run
@@ -207,6 +220,9 @@ def spec_of(
             environment={**run.env, **_from_files(env_files), **dict(variables)},
             secrets={**run.secrets, **dict(secrets)},
             setup=run.setup if setup is None else setup,
+            data=tuple(DataSource.model_validate(each) for each in data or map(parse_data, run.data)),
+            data_mode=run.data_mode if data_mode is None else DataMode(data_mode),
+            output_dir=run.output_dir if output_dir is None else output_dir,
             max_runtime_s=_seconds(max_runtime or run.max_runtime),
             max_cost_usd=run.max_cost if max_cost is None else max_cost,
             capacity_timeout_s=_seconds(run.capacity_timeout if capacity_timeout is None else capacity_timeout),
