@@ -16,7 +16,7 @@ from runctl.model.run import Run
 from runctl.model.sweep import Deed
 from runctl.model.timeline import TimelineKind
 from runctl.policy.facts import Departure
-from runctl.policy.reaping import Sighting, Verdict, judge
+from runctl.policy.reaping import Judgement, Sighting, Verdict, judge
 
 
 @dataclass
@@ -42,34 +42,42 @@ def end_strays(
     found = Strays()
     for view in machines.tagged_machines():
         found.seen += view.tags.get(Tag.STACK) == stack_name
-        run_id = RunId(view.tags.get(Tag.RUN, ""))
-        run = runs.run(run_id)
-        attempts = () if run is None or run.status.is_terminal else runs.attempts(run_id)
         struck_at = struck.get(view.instance_id)
-        sighting = Sighting(view, run, attempts, struck_at)
-        if sighting.is_kept:
-            sighting = replace(sighting, last_use=_last_use(view.instance_id, runs))
-        judgement = judge(sighting, stack_name, at)
-        if judgement.verdict is Verdict.KEEP:
-            continue
-        stops = judgement.verdict is Verdict.STOP
-        if not stops:
-            found.strikes[view.instance_id] = struck_at or at
-        if judgement.verdict is Verdict.STRIKE:
-            continue
-        done = "stopped" if stops else "ended"
-        text = f"The machine {view.instance_id} ({view.instance_type}) was {done}, for {judgement.why}."
-        deed = Deed(run_id=None if run is None else run_id, instance_id=view.instance_id, text=text)
         try:
+            run, judgement = _judged(view, struck_at, runs, stack_name, at)
+            if judgement.verdict in (Verdict.STRIKE, Verdict.END):
+                found.strikes[view.instance_id] = struck_at or at
+            if judgement.verdict in (Verdict.KEEP, Verdict.STRIKE):
+                continue
+            stops = judgement.verdict is Verdict.STOP
+            done = "stopped" if stops else "ended"
+            text = f"The machine {view.instance_id} ({view.instance_type}) was {done}, for {judgement.why}."
+            deed = Deed(run_id=None if run is None else run.run_id, instance_id=view.instance_id, text=text)
             if not dry_run and stops:
                 machines.stop(view.instance_id)
             elif not dry_run:
                 _end(view, deed, runs=runs, machines=machines, at=at)
         except RunctlError as fault:
+            if struck_at is not None:
+                # What could not be looked at is where it was.
+                found.strikes[view.instance_id] = struck_at
             found.faults.append(fault)
         else:
             found.deeds.append(deed)
     return found
+
+
+def _judged(
+    view: MachineView, struck_at: datetime | None, runs: RunStore, stack_name: str, at: datetime
+) -> tuple[Run | None, Judgement]:
+    """Read what the table knows of a machine, and judge it."""
+    run_id = RunId(view.tags.get(Tag.RUN, ""))
+    run = runs.run(run_id)
+    attempts = () if run is None or run.status.is_terminal else runs.attempts(run_id)
+    sighting = Sighting(view, run, attempts, struck_at)
+    if sighting.is_kept:
+        sighting = replace(sighting, last_use=_last_use(view.instance_id, runs))
+    return run, judge(sighting, stack_name, at)
 
 
 def _last_use(instance_id: InstanceId, runs: RunStore) -> tuple[Run, Attempt] | None:

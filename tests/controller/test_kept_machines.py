@@ -4,6 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from runctl.errors import Throttled
 from runctl.model import timing
 from runctl.model.agent_event import AgentEventKind, EndedWhy
 from runctl.model.attempt import FactKind
@@ -236,3 +239,27 @@ def test_kept_machine_is_ended_when_its_time_is_over() -> None:
 
     assert "was ended, for it was to be kept until" in told["texts"][0]
     assert world.machines.terminated == [machine]
+
+
+def test_machine_that_cannot_be_looked_up_keeps_no_other_from_its_end() -> None:
+    world = World()
+    machine = kept_machine(world)
+    world.clock.move(timedelta(hours=25).total_seconds())
+    failures = 0
+
+    def before(method: str) -> None:
+        nonlocal failures
+        if method == "attempt_of_machine":
+            failures += 1
+            raise Throttled("The table is busy.")
+
+    world.runs.before = before
+    with pytest.raises(Throttled):
+        world.reap_machines()
+    world.runs.before = None
+    world.reap_machines()
+    told = look(world, after=timedelta(0))
+
+    assert failures == 1
+    assert "was ended" in told["texts"][0]
+    assert machine not in world.machines.alive
