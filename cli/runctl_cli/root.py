@@ -161,6 +161,9 @@ VERBS: Mapping[str, VerbEntry] = {
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
+    "watch": VerbEntry(
+        "runctl_cli.commands.watch:watch", "Watch a run on a live screen, and return the training's result."
+    ),
     "wait": VerbEntry("runctl_cli.commands.wait:wait", "Wait for a run's end, and return the training's result."),
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),

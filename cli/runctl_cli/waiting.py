@@ -34,6 +34,12 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     except KeyboardInterrupt:
         answer_detached(invocation, run, client.document(run), lambda: click.echo(run.run_id))
         return
+    answer_end(invocation, ended)
+
+
+def answer_end(invocation: Invocation, ended: "Run") -> None:
+    """Answer with a run that has ended: its result is the command's."""
+    client = invocation.client
     error = error_of_end(ended)
     attempts = client.priced(client.attempts(ended.run_id))
     invocation.answer(
@@ -44,11 +50,14 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     )
 
 
-def answer_detached(invocation: Invocation, run: "Run", data: Any, text: Callable[[], None] | None = None) -> None:
-    """Ctrl-C: say that the run goes on, and how to come back; `data` is what the command has to tell till then."""
+def answer_detached(
+    invocation: Invocation, run: "Run", data: Any, text: Callable[[], None] | None = None, *, again: str = ""
+) -> None:
+    """Ctrl-C: say that the run goes on, and how to come back (`again`, else by its log); `data` is what the command has
+    to tell till then."""
     error = Interrupted(
         f"Detached from run {run.run_id}; it goes on.",
-        hint=f"Come back with: runctl logs {run.run_id} -f. End it with: runctl cancel {run.run_id}",
+        hint=f"Come back with: {again or f'runctl logs {run.run_id} -f'}. End it with: runctl cancel {run.run_id}",
     )
     invocation.say()  # the terminal stands behind its ^C
     invocation.answer(data, text, errors=(error,), exit_code=error.exit_code)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
     from runctl.client.resuming import ResumePlan
+    from runctl.client.watching import RunView
     from runctl.local.cloud import CloudStatus
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
@@ -182,6 +183,10 @@ class ClientPort(Protocol):
         self, run_id: "RunId", *, attempt: "AttemptNumber | None" = ..., follow: bool = ...
     ) -> "Iterator[LogEntry]":
         """What the training printed."""
+        ...
+
+    def watch(self, run_id: "RunId") -> "Iterator[RunView]":
+        """Look at the run again and again, until it has ended."""
         ...
 
     def page(self, runs: "Sequence[Run]") -> str:

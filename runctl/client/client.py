@@ -38,6 +38,7 @@ from runctl.client.resuming import (
 )
 from runctl.client.spec import RunSpec
 from runctl.client.submitting import submit
+from runctl.client.watching import RunView, RunWatch
 from runctl.errors import InvalidSpec, RunctlError
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import Manifest
@@ -426,6 +427,10 @@ class Client:
     def metrics(self, run_id: RunId) -> tuple[MetricsHistory, ...]:
         """The figures of each attempt over time: what the training said, and how busy its machine was."""
         return run_metrics(self._deployment, run_id, self.attempts(run_id))
+
+    def watch(self, run_id: RunId) -> Iterator[RunView]:
+        """Look at the run every two seconds, with its attempts, events and figures, until it has ended."""
+        return RunWatch(self._deployment, run_id, now=self._now, sleep=self._sleep).views()
 
     def page(self, runs: Sequence[Run]) -> str:
         """A page about these runs, in HTML: one file that needs no other. Several runs are compared."""

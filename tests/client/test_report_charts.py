@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runctl.client.report.charts import Curve, Mark, chart
@@ -39,6 +39,7 @@ def test_times_are_short(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=20))
 def test_scale_holds_every_value_and_has_few_marks(values: list[float]) -> None:
     made = scale(min(values), max(values), may_be_log=True)
@@ -49,6 +50,7 @@ def test_scale_holds_every_value_and_has_few_marks(values: list[float]) -> None:
     assert made.high >= max(values) - 1e-9 * abs(max(values))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 3e8))
 def test_time_scale_begins_at_nothing_and_has_few_marks(seconds: float) -> None:
     made = time_scale(seconds)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from runctl.client.documents import spec_document
+from runctl.client.metrics import loss_name
 from runctl.client.report.charts import TONES
-from runctl.client.report.figures import last_of, least_of, loss_name, mean_of, training_charts
+from runctl.client.report.figures import all_metrics, last_of, least_of, mean_of, training_charts
 from runctl.client.report.markup import Html, markup, tag
 from runctl.client.report.record import RunRecord
 from runctl.client.report.scales import short_text
@@ -31,7 +32,7 @@ def comparison(records: Sequence[RunRecord]) -> Html:
 
 
 def _overview(records: Sequence[RunRecord]) -> Html:
-    loss = loss_name(records)
+    loss = loss_name(all_metrics(records))
     head = ["Run", "Ended as", "Started", "Took", "Attempts", "Steps"]
     head += [f"Last {loss}", f"Least {loss}"] if loss else []
     head += ["Mean throughput", "Cost", "Saved by spot"]

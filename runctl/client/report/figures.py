@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from runctl.client.metrics import training_names
 from runctl.client.report.charts import Curve, Mark, Point, chart
 from runctl.client.report.markup import Html, tag
 from runctl.client.report.record import RunRecord
@@ -39,7 +40,7 @@ _LABELS: Final = {
 def training_charts(records: Sequence[RunRecord]) -> list[Html]:
     """A chart for each figure that a training told, the losses first, and one of the steps; a curve each run."""
     drawn: list[Html | None] = []
-    names = _training_names(records)
+    names = _drawn_names(records)
     for name in names[:_MOST_CHARTS]:
         by_step = all(_has_steps(series) for record in records for series in _told(record, name))
         curves = [
@@ -91,24 +92,13 @@ def mean_of(record: RunRecord, name: str) -> float | None:
     return sum(point.value for series in told for point in series.points) / count if count else None
 
 
-def loss_name(records: Sequence[RunRecord]) -> str | None:
-    """The figure that is the loss, where there is one."""
-    return next((name for name in _training_names(records) if "loss" in name.lower()), None)
+def _drawn_names(records: Sequence[RunRecord]) -> list[str]:
+    return [name for name in training_names(all_metrics(records)) if name not in _NOT_CURVES]
 
 
-def _training_names(records: Sequence[RunRecord]) -> list[str]:
-    told = {name for record in records for history in record.metrics for name in history.training} - _NOT_CURVES
-    return sorted(told, key=_weight)
-
-
-def _weight(name: str) -> tuple[int, str]:
-    """The training's own loss first, then other losses, then its speed, then the rest."""
-    low = name.lower()
-    if low in {"loss", "train_loss", "train/loss", "loss/train", "training_loss"}:
-        return 0, name
-    if "loss" in low:
-        return 1, name
-    return (2 if low == "throughput" else 3), name
+def all_metrics(records: Sequence[RunRecord]) -> list[MetricsHistory]:
+    """The figures of all the runs' attempts."""
+    return [history for record in records for history in record.metrics]
 
 
 def _told(record: RunRecord, name: str) -> list[MetricSeries]:
