@@ -355,6 +355,7 @@ def test_training_sees_what_it_is_promised(tmp_path: Path) -> None:
         "RUNCTL_CHECKPOINT_DIR": str(folder.checkpoints),
         "RUNCTL_OUTPUT_DIR": str(folder.output),
         "RUNCTL_METRICS_FILE": str(folder.metrics),
+        "RUNCTL_SCRATCH_DIR": str(folder.path / "scratch"),
         "RUNCTL_RESUME_FROM": str(folder.resume / "step-2"),
     }
 
