@@ -29,7 +29,7 @@ EPOCHS: Final = 48
 INTERRUPT_AT: Final = EPOCHS // 4
 TRAINING: Final = (
     *("training/train_digits.py", "--instance-type", "t3.medium", "--spot", "--yes"),
-    *("--", "--epochs", str(EPOCHS), "--seed", "7", "--pause-s", "0.2"),
+    *("--", "--epochs", str(EPOCHS), "--seed", "7", "--save-every", "4", "--pause-s", "0.2"),
 )
 """The pause keeps a training of half a second long enough to be interrupted in its middle."""
 NOTICE: Final = "4s"
