@@ -103,7 +103,7 @@ class Cloud:
 
     def metrics(self, run_id: str) -> tuple[MetricsHistory, ...]:
         """The figures of the run's attempts."""
-        return self._api.metrics(RunId(run_id))
+        return self.api.metrics(RunId(run_id))
 
     def wait_until(
         self, look: Callable[[], Answer | None], what: str, timeout_s: float = 45.0, *, pause_s: float = 0.1

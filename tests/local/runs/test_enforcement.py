@@ -32,7 +32,7 @@ def test_role_has_what_its_policies_allow_and_no_more(tmp_path: Path, flags: tup
 
         watcher.get_item(TableName=outputs[Output.RUNS_TABLE], Key=item)
 
-        with pytest.raises(ClientError, match=r"AccessDenied.*dynamodb:PutItem"):
-            watcher.put_item(TableName=outputs[Output.RUNS_TABLE], Item=item)
+        with pytest.raises(ClientError, match=r"AccessDenied.*dynamodb:DeleteTable"):
+            watcher.delete_table(TableName=outputs[Output.RUNS_TABLE])
     finally:
         local.down(say=lambda _: None)
