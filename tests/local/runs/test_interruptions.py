@@ -147,10 +147,12 @@ def test_machine_terminated_in_the_console_is_replaced(cloud: Cloud) -> None:
 
 
 def test_training_that_finishes_within_the_notice_has_succeeded(cloud: Cloud) -> None:
-    run_id = cloud.train("count.py", "40", "0.1", "usr1", options=("--spot",))
+    run_id = cloud.train("count.py", "35", "0.1", "usr1", options=("--spot",))
     cloud.wait_for_event(run_id, "training_started")
 
-    _interrupt(cloud, run_id, "20s")
+    # Without another machine, which would be ready before this training is done, it may use the whole notice.
+    cloud.local.no_capacity(["*"], 8.0)
+    _interrupt(cloud, run_id, "25s")
     run = cloud.wait_for_end(run_id)
 
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
