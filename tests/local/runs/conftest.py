@@ -1,6 +1,7 @@
 """One local cloud for all tests of runs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,19 @@ BOOT_DELAY_S = 0.5
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A local cloud with the real template deployed, taken down at the end."""
-    root = tmp_path_factory.mktemp("project")
+    yield from _cloud(tmp_path_factory.mktemp("project"), BOOT_DELAY_S)
+
+
+@pytest.fixture
+def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A local cloud of its own whose machines are pending for longer than a busy computer keeps a test waiting."""
+    yield from _cloud(tmp_path_factory.mktemp("slow"), 4.0)
+
+
+def _cloud(root: Path, boot_delay_s: float) -> Iterator[Cloud]:
     write_project(root)
     local = LocalCloud(root / ".runctl" / "local")
-    local.up(boot_delay_s=BOOT_DELAY_S, say=lambda _: None)
+    local.up(boot_delay_s=boot_delay_s, say=lambda _: None)
     try:
         yield Cloud(root, local)
     finally:

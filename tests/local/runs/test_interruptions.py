@@ -1,6 +1,5 @@
 """A spot machine is taken back, or dies, at each stage of a run."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,16 +64,15 @@ def test_interruption_adds_at_most_15_transitions(cloud: Cloud) -> None:
     assert 0 < added <= 15
 
 
-def test_interruption_while_launching_is_an_interruption(cloud: Cloud) -> None:
-    with ThreadPoolExecutor(max_workers=1) as pool:  # a machine is pending for less time than a command takes to end
-        interruption = pool.submit(lambda: cloud.local.interrupt(cloud.machine_in_state(None, "pending"), 0.2))
-        run_id = cloud.train("succeed.py", options=("--spot",))
-        interruption.result()
-    run = cloud.wait_for_end(run_id)
+def test_interruption_while_launching_is_an_interruption(slow_cloud: Cloud) -> None:
+    run_id = slow_cloud.train("succeed.py", options=("--spot",))
 
-    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
-    assert _resumed(run), cloud.story(run_id)
-    assert "ready" not in _kinds(cloud, run_id, 1)
+    slow_cloud.local.interrupt(slow_cloud.machine_in_state(run_id, "pending"), 0.2)
+    run = slow_cloud.wait_for_end(run_id)
+
+    assert run["status"] == "SUCCEEDED", slow_cloud.story(run_id)
+    assert _resumed(run), slow_cloud.story(run_id)
+    assert "ready" not in _kinds(slow_cloud, run_id, 1)
 
 
 def test_interruption_while_waiting_for_ssm_is_an_interruption(cloud: Cloud) -> None:

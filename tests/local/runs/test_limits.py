@@ -43,4 +43,5 @@ def test_a_run_saves_and_stops_before_its_money_is_used_up(cloud: Cloud) -> None
         for item in cloud.client("dynamodb").scan(TableName=cloud.budgets_table())["Items"]
         if item["pk"]["S"] == "LEDGER"
     ]
-    assert reserved == [0, 0, 0]
+    assert len(reserved) >= 3  # user, project, everybody; others may have been given budgets by other tests
+    assert not any(reserved)

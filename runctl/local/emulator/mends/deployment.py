@@ -4,7 +4,8 @@ A function whose archive is not in the bucket is created there, and its invocati
 forgotten; point-in-time recovery of a table, a bucket's lifecycle rules and a state machine's logging are accepted
 without effect, so that whoever describes the resource sees another one than the template's. A table that is protected
 from deletion goes with its stack there; on AWS it keeps the stack (DynamoDB Developer Guide, "Using deletion protection
-to protect your table").
+to protect your table"). An instance profile is known by its ARN there; CloudFormation's `Ref` gives its name
+(CloudFormation Template Reference, "AWS::IAM::InstanceProfile", return values).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 
 from runctl.local.emulator.seam import module, replace
 
+_INSTANCE_PROFILE: Final = "AWS::IAM::InstanceProfile"
 _STATE_MACHINE_LOGGING: Final = {
     "Level": "level",
     "IncludeExecutionData": "includeExecutionData",
@@ -35,7 +37,7 @@ def apply() -> None:
             _require_code(props.get("Code", {}))
         created = original_provision(resource_type, logical_id, props, stack_name)
         _finish(resource_type, created[0], props)
-        return created
+        return (_known_by(resource_type, created[0]), *created[1:])
 
     def update(
         resource_type: str,
@@ -47,9 +49,10 @@ def apply() -> None:
         old_attrs: dict[str, Any] | None = None,
     ) -> Any:
         """Update a resource."""
-        updated = original_update(resource_type, physical_id, old_props, new_props, stack_name, logical_id, old_attrs)
+        there = _known_there(resource_type, physical_id)
+        updated = original_update(resource_type, there, old_props, new_props, stack_name, logical_id, old_attrs)
         _finish(resource_type, updated[0], new_props)
-        return updated
+        return (_known_by(resource_type, updated[0]), *updated[1:])
 
     def delete(
         resource_type: str,
@@ -61,7 +64,7 @@ def apply() -> None:
         """Delete a resource. Raises `ValueError`, which fails the deletion."""
         if resource_type == "AWS::DynamoDB::Table":
             _require_unprotected(physical_id)
-        original_delete(resource_type, physical_id, props, stack_name, logical_id)
+        original_delete(resource_type, _known_there(resource_type, physical_id), props, stack_name, logical_id)
 
     of_delete = "resource_type, physical_id, props, stack_name, logical_id"
     original_delete = replace(provisioners, "_delete_resource", of_delete, delete)
@@ -72,6 +75,19 @@ def apply() -> None:
     original_update = replace(provisioners, "_update_resource", of_update, update)
     replace(stacks, "_provision_resource", of_provision, provision)
     replace(stacks, "_update_resource", of_update, update)
+
+
+def _known_by(resource_type: str, there: str) -> str:
+    """The physical id that AWS gives what ministack knows as `there`."""
+    return there.rsplit("/", 1)[-1] if resource_type == _INSTANCE_PROFILE else there
+
+
+def _known_there(resource_type: str, physical_id: str) -> str:
+    """What ministack knows a resource by."""
+    if resource_type != _INSTANCE_PROFILE:
+        return physical_id
+    profile: dict[str, str] = module("services.iam")._instance_profiles.get(physical_id, {})
+    return profile.get("Arn", physical_id)
 
 
 def _require_unprotected(table: str) -> None:
