@@ -27,8 +27,8 @@ assembly: $(READY) ## Synthesize the template and build the assets into runctl/_
 demo: assembly ## Train, interrupt, resume, compare: the main job on the local target (rights enforced, with IAM=1 and without)
 	$(BIN)/python -m tests.demo.run_demo
 
-test: assembly ## Everything that CI runs
-	$(BIN)/python -m pytest
+test: assembly ## Everything that CI runs (three at a time: the local cloud's tests mostly wait)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 wheel: assembly ## Build the wheel into dist (no package index is asked)
 	rm -rf dist

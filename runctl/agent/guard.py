@@ -17,21 +17,25 @@ PAUSE_S = 1.0
 
 def guard(command: Sequence[str], power: Power, say: Say, *, wait: Callable[[float], object] = time.sleep) -> int:
     """Run the supervisor until it ends as it should; answers its exit code. Powers off when it died too often."""
-    stopping = False
+    asked: int | None = None
+    is_passed_on = False
     process: subprocess.Popen[bytes] | None = None
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+        nonlocal asked, is_passed_on
+        asked = number
         if process is not None and process.poll() is None:
             process.send_signal(number)
+            is_passed_on = True
 
     signal.signal(signal.SIGTERM, pass_on)
     deaths: list[float] = []
     while True:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        if asked is not None and not is_passed_on:  # it came while the process was being started
+            process.send_signal(asked)
         code = process.wait()
-        if code in (0, CANNOT_START) or stopping:
+        if code in (0, CANNOT_START) or asked is not None:
             return code
         now = time.monotonic()
         deaths = [at for at in deaths if now - at < RESTARTS_WITHIN_S] + [now]

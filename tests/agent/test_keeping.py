@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,19 @@ def test_end_that_was_asked_for_is_passed_on_and_no_death(tmp_path: Path) -> Non
         raise AssertionError("it was started again")
 
     code = guard(["/bin/sh", "-c", "kill -TERM $PPID; sleep 60"], FakePower(), Sayings(), wait=stop)
+
+    assert code == -signal.SIGTERM
+
+
+def test_end_that_is_asked_for_while_the_supervisor_starts_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AskedMeanwhile(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("runctl.agent.guard.subprocess.Popen", AskedMeanwhile)
+
+    code = guard(["/bin/sleep", "20"], FakePower(), Sayings())
 
     assert code == -signal.SIGTERM
 

@@ -53,8 +53,8 @@ def run(
     try:
         asyncio.run(_serve(front, app, listener, ready, is_wanted))
     finally:
+        nurseries.close()
         module("core.lambda_runtime").reset()
-        nurseries.stop()
 
 
 async def _serve(

@@ -219,6 +219,7 @@ TEMPLATE: Final[dict[str, Any]] = {
             },
         },
         "Logs": {"Type": "AWS::Logs::LogGroup"},
+        "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [{"Ref": "MachineRole"}]}},
         "Machine": {
             "Type": "AWS::StepFunctions::StateMachine",
             "Properties": {
@@ -290,6 +291,7 @@ TEMPLATE: Final[dict[str, Any]] = {
         "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
         "MachineRoleArn": {"Value": {"Fn::GetAtt": ["MachineRole", "Arn"]}},
         "TableName": {"Value": {"Ref": "Table"}},
+        "ProfileName": {"Value": {"Ref": "Profile"}},
         "BucketName": {"Value": {"Ref": "Bucket"}},
         **{name: {"Value": {"Ref": _title(name)}} for name in QUEUES},
         **{f"{_title(name)}Arn": {"Value": {"Fn::GetAtt": [f"{_title(name)}Function", "Arn"]}} for name in HANDLERS},

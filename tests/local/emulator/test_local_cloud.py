@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,35 @@ WITH_FUNCTION: dict[str, Any] = {
                 "Code": {"S3Bucket": {"Ref": "AssetBucket"}, "S3Key": "code.zip"},
                 "FunctionName": "tiny",
                 "Timeout": 100,
+            },
+        },
+    },
+}
+
+WITH_STATE_MACHINE: dict[str, Any] = {
+    **WITH_FUNCTION,
+    "Resources": {
+        **WITH_FUNCTION["Resources"],
+        "Rights": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {
+                "PolicyName": "rights",
+                "Roles": [{"Ref": "Role"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}],
+                },
+            },
+        },
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "StateMachineName": "tiny",
+                "DefinitionString": {
+                    "Fn::Sub": '{"StartAt": "Only", "States": {"Only": {"Type": "Task", "Resource": "${Function.Arn}", '
+                    '"End": true}}}'
+                },
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
             },
         },
     },
@@ -152,13 +181,23 @@ def test_other_archive_under_the_same_key_is_what_runs_after_the_next_up(cloud: 
     assert lambdas.invoke(FunctionName="tiny")["Payload"].read() == b"2"
 
 
+def _by_event(services: Services) -> None:
+    services.client("lambda").invoke(FunctionName="tiny", InvocationType="Event")
+
+
+def _by_state_machine(services: Services) -> None:
+    machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:tiny"
+    services.client("stepfunctions").start_execution(stateMachineArn=machine_arn)
+
+
+@pytest.mark.parametrize("invoke", [_by_event, _by_state_machine])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_server_however_it_ended(
-    cloud: LocalCloud, tmp_path: Path, how: signal.Signals
+    cloud: LocalCloud, tmp_path: Path, how: signal.Signals, invoke: Callable[[Services], None]
 ) -> None:
-    write_assembly(tmp_path / "assembly", WITH_FUNCTION, {"module.py": SLEEPS})
+    write_assembly(tmp_path / "assembly", WITH_STATE_MACHINE, {"module.py": SLEEPS})
     status = cloud.up(say=silence)
-    Services(cloud.environment(), {}, {}, {}).client("lambda").invoke(FunctionName="tiny", InvocationType="Event")
+    invoke(Services(cloud.environment(), {}, {}, {}))
     server = psutil.Process(status.pid)
     nursery_and_environment = 2
     tree = wait_until(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -26,6 +27,8 @@ PRELOADED: Final = ("boto3", "pydantic", "aws_lambda_powertools")
 
 
 _KEPT_ARCHIVES: Final = 3
+_END_LIMIT_S: Final = 2.0
+"""A nursery ends its environments when its control socket closes, and then itself: at once, but for its imports."""
 
 
 class EnvironmentProcess:
@@ -68,15 +71,21 @@ class Nursery:
         self.code_dir = code_dir
         self.last_used = time.time()
         self._lock = threading.Lock()
+        self._is_closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
     def fork(self, init: dict[str, Any]) -> EnvironmentProcess:
-        """A new environment that was told `init`; it answers on its connection when it is ready."""
+        """A new environment that was told `init`; it answers on its connection when it is ready.
+
+        Raises `ConnectionAbortedError` when the nursery was closed.
+        """
         ours, theirs = cast("tuple[Connection, Connection]", Pipe())
         log_read, log_write = os.pipe()
         try:
             with self._lock:
+                if self._is_closed:
+                    raise ConnectionAbortedError("The local cloud ends: there are no more invocations.")
                 self.last_used = time.time()
                 control = self._start()
                 socket.send_fds(control, [b'{"fork": true}\n'], [theirs.fileno(), log_write])
@@ -99,8 +108,14 @@ class Nursery:
                 self._stop()
 
     def stop(self) -> None:
-        """End the nursery. Environments that still live end with their connections."""
+        """End the nursery and its environments. The next request starts it again."""
         with self._lock:
+            self._stop()
+
+    def close(self) -> None:
+        """End the nursery and its environments for good."""
+        with self._lock:
+            self._is_closed = True
             self._stop()
 
     def _start(self) -> socket.socket:
@@ -121,6 +136,8 @@ class Nursery:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_LIMIT_S)
             self._process.kill()
             self._process.wait()
         self._control = self._process = None
@@ -150,12 +167,12 @@ class Nurseries:
         for nursery in idle:
             nursery.stop()
 
-    def stop(self) -> None:
-        """End all of them."""
+    def close(self) -> None:
+        """End all of them for good, and with them the invocations under way."""
         with self._lock:
             nurseries = list(self._nurseries.values())
         for nursery in nurseries:
-            nursery.stop()
+            nursery.close()
 
 
 def _forget_old(functions_dir: Path) -> None:

@@ -2,7 +2,8 @@
 
 Run as a script with the descriptor of its control socket, the directory of the code and names of modules to import
 first. A new environment is asked for with a line on the control socket that carries two descriptors: its connection and
-its log. An environment ends when its connection closes, so that none outlives the emulator, however that ended.
+its log. Environments end with the control socket, so that none outlives the emulator, however that ended, and when
+their own connection closes.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def main(control_fd: int, code_dir: str, preload: list[str]) -> None:
             continue
         line, descriptors, _, _ = socket.recv_fds(control, 256, 2)
         if not line:
+            _kill(alive)
             return
         request = json.loads(line)
         if "kill" in request:
@@ -91,6 +93,12 @@ def _reap(alive: set[int]) -> None:
         if pid == 0:
             return
         alive.discard(pid)
+
+
+def _kill(alive: set[int]) -> None:
+    """End the environments, also one in the middle of an invocation whose services are gone with the emulator."""
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
 
 
 def _be_an_environment(connection_fd: int, log_fd: int) -> NoReturn:
