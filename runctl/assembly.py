@@ -16,9 +16,11 @@ from runctl.errors import AssemblyDamaged, AssemblyMissing
 
 DEFAULT_DIRECTORY: Final = Path(runctl.__file__).parent / "_assembly"
 
-_READINGS: Final = 4
-_PAUSE_S: Final = 0.1
-"""Between two readings: longer than a build takes to put its files in their places."""
+_MISFITS: Final = 8
+"""Readings under one manifest after which it is no build that makes them differ."""
+_READINGS: Final = 200
+"""In all: somebody who builds without end is told too."""
+_PAUSE_S: Final = 0.05
 
 _HINT: Final = "Run `make assembly` in a checkout, or install runctl again from its wheel."
 
@@ -86,21 +88,34 @@ class Assembly:
 def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
     """Read and check an assembly. Raises `AssemblyMissing` and `AssemblyDamaged`.
 
-    A build replaces its files one after the other, within milliseconds: what does not fit is read once more.
+    A build replaces its files one after the other, within milliseconds, the manifest after what it names: what does not
+    fit is read again, and is damaged only when it does not fit while nobody builds.
     """
-    for _ in range(_READINGS - 1):
+    seen: bytes | None = None
+    misfits = readings = 0
+    while True:
+        manifest = _manifest(directory)
+        misfits = misfits + 1 if manifest == seen else 1
+        readings += 1
+        seen = manifest
         try:
-            return _read_whole(directory)
+            return _read_whole(directory, manifest)
         except AssemblyDamaged:
-            time.sleep(_PAUSE_S)
-    return _read_whole(directory)
+            if misfits == _MISFITS or readings == _READINGS:
+                raise
+        time.sleep(_PAUSE_S)
 
 
-def _read_whole(directory: Path) -> Assembly:
+def _manifest(directory: Path) -> bytes:
     try:
-        manifest = _Manifest.model_validate_json((directory / "manifest.json").read_bytes())
+        return (directory / "manifest.json").read_bytes()
     except FileNotFoundError as error:
         raise AssemblyMissing("There is no built template to deploy.", hint=_HINT) from error
+
+
+def _read_whole(directory: Path, manifest_text: bytes) -> Assembly:
+    try:
+        manifest = _Manifest.model_validate_json(manifest_text)
     except ValidationError as error:
         raise AssemblyDamaged(f"manifest.json of the assembly cannot be read: {error}", hint=_HINT) from error
     template = _read(directory, "template.json")

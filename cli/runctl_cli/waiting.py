@@ -1,7 +1,7 @@
 """Waiting for the end of a run at the terminal: changes are told, Ctrl-C only lets go."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,14 +20,21 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
     """Wait for the run's end and answer with its result: the exit code is the training's (docs/errors.md)."""
     client = invocation.client
     invocation.say(f"Waiting for run {run.run_id}. Ctrl-C lets go; the run goes on without this terminal.")
-    told: set[tuple[str, str]] = set()
+    told: set[str] = set()
 
     def tell(current: "Run") -> None:
-        line = (current.status.value, current.message)
-        if line not in told:
+        # The timeline has what happened, however short it stood as the run's own sentence.
+        new = [event for event in client.events(current.run_id) if event.event_id not in told]
+        for event in new:
+            told.add(event.event_id)
+            say(event.at, event.kind.value, event.text)
+        line = f"{current.status.value} {current.message}"
+        if not new and line not in told:
             told.add(line)
-            clock = datetime.now().astimezone().strftime("%H:%M:%S")
-            invocation.say(f"{clock}  {current.status.value:<15}  {current.message}")
+            say(datetime.now(UTC), current.status.value, current.message)
+
+    def say(at: datetime, what: str, text: str) -> None:
+        invocation.say(f"{at.astimezone().strftime('%H:%M:%S')}  {what:<17}  {text}")
 
     try:
         ended = client.wait(run.run_id, tell)

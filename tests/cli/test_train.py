@@ -10,7 +10,9 @@ from runctl.errors import PermissionDenied
 from runctl.model.ids import RunId
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import Reason, RunStatus
+from runctl.model.timeline import TimelineEvent, TimelineKind
 from tests.cli.command_line import CommandLine
+from tests.client.deployment import NOW
 
 
 class _Terminal(io.StringIO):
@@ -255,6 +257,33 @@ def test_waiting_returns_success(runctl: CommandLine) -> None:
     assert answer.exit_code == 0
     assert answer.document["ok"] is True
     assert answer.data["status"] == "SUCCEEDED"
+
+
+def test_waiting_tells_each_event_once_however_short_the_run_said_it(runctl: CommandLine) -> None:
+    real = runctl.deployment.runs.run
+    looks = iter([RunStatus.RUNNING, RunStatus.RUNNING, RunStatus.SUCCEEDED])
+
+    def look(run_id: RunId) -> Run | None:
+        run = real(run_id)
+        assert run is not None
+        status = next(looks)
+        runctl.deployment.runs.timeline.append(
+            TimelineEvent(
+                run_id=run_id, event_id=f"e{run.version}", at=NOW, kind=TimelineKind.TRAINING_STARTED, text="It began."
+            )
+        )
+        reason = Reason.COMPLETED if status is RunStatus.SUCCEEDED else None
+        seen = run.model_copy(update={"status": status, "reason": reason, "message": "Later words."})
+        runctl.deployment.runs.runs[run_id] = seen.model_copy(update={"version": run.version + 1})
+        return seen
+
+    runctl.deployment.runs.run = look  # type: ignore[method-assign]
+
+    answer = runctl("train", "train.py", "--instance-type", "t3.micro", "--wait")
+
+    assert answer.exit_code == 0
+    assert answer.stderr.count("training_started   It began.") == 3
+    assert "TRAINING           Later words." not in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def small_assembly(folder: Path, name: str) -> Path:
 
 
 def test_a_command_beside_a_build_reads_one_assembly_whole(tmp_path: Path) -> None:
-    names = [f"build-{number}" for number in range(30)]
+    names = [f"build-{number}" for number in range(60)]
     in_use = tmp_path / "in-use"
     build_assembly.publish(small_assembly(tmp_path, "first"), in_use)
     built = [small_assembly(tmp_path, name) for name in names]
@@ -202,7 +202,7 @@ def test_a_command_beside_a_build_reads_one_assembly_whole(tmp_path: Path) -> No
     def build_again_and_again() -> None:
         for each in built:
             build_assembly.publish(each, in_use)
-            time.sleep(0.05)  # far more often than anybody builds
+            time.sleep(0.01)  # far more often than anybody builds
 
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(build_again_and_again)
@@ -211,7 +211,7 @@ def test_a_command_beside_a_build_reads_one_assembly_whole(tmp_path: Path) -> No
             read.append(load_assembly(in_use))
         building.result()
 
-    # A busy machine reads few of the thirty; two show that it read beside the building.
+    # A busy machine reads few of the sixty; two show that it read beside the building.
     assert len({assembly.template["Description"] for assembly in read}) >= 2
     for assembly in read:
         (asset,) = assembly.assets

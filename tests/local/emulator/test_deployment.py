@@ -44,6 +44,4 @@ def test_state_machine_has_its_logging(services: Services) -> None:
 def test_instance_profile_is_referred_to_by_its_name(services: Services) -> None:
     profile = services.client("iam").get_instance_profile(InstanceProfileName=services.outputs["ProfileName"])
 
-    assert [role["RoleName"] for role in profile["InstanceProfile"]["Roles"]] == [
-        _physical_id(services, "MachineRole")
-    ]
+    assert [role["RoleName"] for role in profile["InstanceProfile"]["Roles"]] == [_physical_id(services, "MachineRole")]

@@ -19,6 +19,8 @@ from tests.local.emulator.assembly import write_assembly
 from tests.local.emulator.functions import SOURCE, TEMPLATE
 from tests.local.emulator.services import Services
 
+pytestmark = pytest.mark.local_cloud
+
 PATIENCE_S = 20.0
 
 

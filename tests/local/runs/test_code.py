@@ -60,12 +60,15 @@ def test_changes_and_deletions_arrive_and_nothing_else_moves(cloud: Cloud, folde
     assert set(listed) == {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_machines_word_that_all_arrived_is_in_log_and_timeline(cloud: Cloud, folder: Path) -> None:
+def test_machines_word_that_all_arrived_is_told_while_waiting_and_in_log_and_timeline(
+    cloud: Cloud, folder: Path
+) -> None:
     command = cloud.runctl(
         "train", "list.py", "--instance-type", "t3.micro", "--yes", "--wait", output="text", folder="synced"
     )
 
     assert command.exit_code == 0, command
+    assert "Code sync verified: script and directories found (" in command.stderr
     run_id = cloud.runctl("ps", "--limit", "1", folder="synced").data["runs"][0]["run_id"]
     (started,) = [event for event in cloud.events(run_id) if event["kind"] == "training_started"]
     assert "Code sync verified: script and directories found (" in started["text"]

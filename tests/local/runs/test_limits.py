@@ -2,7 +2,11 @@
 
 from decimal import Decimal
 
+import pytest
+
 from tests.local.runs.cloud import Cloud
+
+pytestmark = pytest.mark.local_cloud
 
 
 def test_a_budget_refuses_a_run_before_anything_is_made_until_it_is_raised(cloud: Cloud) -> None:

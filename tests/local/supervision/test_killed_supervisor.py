@@ -16,6 +16,8 @@ LIMIT_S = 90.0
 
 TRAINING = f"""\
 import os, pathlib, sys, time
+
+pytestmark = pytest.mark.local_cloud
 checkpoints = pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"])
 for step in range(1, {LINES} + 1):
     print(f"step {{step}}/{LINES} loss {{1 / step:.4f}}")
