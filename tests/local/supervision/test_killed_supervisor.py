@@ -8,7 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.agent.supervised import Place
+
+pytestmark = pytest.mark.local_cloud
 
 KILLS = 10
 LINES = 150
@@ -17,7 +21,6 @@ LIMIT_S = 90.0
 TRAINING = f"""\
 import os, pathlib, sys, time
 
-pytestmark = pytest.mark.local_cloud
 checkpoints = pathlib.Path(os.environ["RUNCTL_CHECKPOINT_DIR"])
 for step in range(1, {LINES} + 1):
     print(f"step {{step}}/{LINES} loss {{1 / step:.4f}}")
