@@ -70,7 +70,7 @@ class Account:
 
     def writes(self, run_id: str) -> dict[str, int]:
         """Count the writes to a run's items: every write of a run or an attempt adds one to its `version`, and a
-        timeline event is written once."""
+        timeline event and the note that people were told are written once."""
         pages = (
             self.client("dynamodb")
             .get_paginator("query")
@@ -81,11 +81,11 @@ class Account:
                 ConsistentRead=True,
             )
         )
-        found = {"run": 0, "attempts": 0, "events": 0}
+        found = {"run": 0, "attempts": 0, "events": 0, "notes": 0}
         for item in (item for page in pages for item in page["Items"]):
             kind = item["sk"]["S"].partition("#")[0]
-            if kind == "EVENT":
-                found["events"] += 1
+            if kind in ("EVENT", "TOLD"):
+                found["events" if kind == "EVENT" else "notes"] += 1
             else:
                 found["run" if kind == keys.META_SORT_KEY else "attempts"] += int(item["version"]["N"])
         return found

@@ -113,7 +113,7 @@ def shorten(text: str) -> str:
 
 
 def _machines(run: RunDocument) -> str:
-    zones = [attempt["availability_zone"] for attempt in run["attempts"]]
+    zones = [attempt["availability_zone"] or "none" for attempt in run["attempts"]]
     return f"{len(zones)} ({', '.join(zones)})"
 
 

@@ -52,6 +52,8 @@ def apply() -> None:
         there = _known_there(resource_type, physical_id)
         updated = original_update(resource_type, there, old_props, new_props, stack_name, logical_id, old_attrs)
         _finish(resource_type, updated[0], new_props)
+        if physical_id == there:  # of a state that was kept from before this mend: another id would delete the old one
+            return updated
         return (_known_by(resource_type, updated[0]), *updated[1:])
 
     def delete(
