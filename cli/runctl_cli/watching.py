@@ -7,50 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.live import Live
-from rich.text import Text
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.other_screen import OtherScreen
 from runctl_cli.waiting import answer_detached, answer_end
 from runctl_cli.watch_screen import progress_text, screen_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runctl.client.watching import RunView
     from runctl.model.run import Run
 
 _LINES_EVERY: Final = timedelta(seconds=30)
 """Between two lines of progress where they stay."""
-
-
-class WatchScreen:
-    """The newest view, drawn as large as the terminal is at that moment."""
-
-    def __init__(self, now: "Callable[[], datetime]") -> None:
-        self.view: RunView | None = None
-        self._now = now
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it line by line; what is wider than the terminal is cut."""
-        if self.view is None:
-            yield Text("Looking ...", style="dim")
-            return
-        height = options.height or console.height
-        # The last column and line stay free: some terminals go on to the next line by themselves.
-        lines = screen_lines(
-            self.view,
-            self._now(),
-            width=options.max_width - 1,
-            height=height - 1,
-            ascii_only=options.ascii_only,
-        )
-        for line in lines:
-            text = Text(no_wrap=True, overflow="crop")
-            for span in line:
-                text.append(span.text, style=span.style)
-            yield text
 
 
 def watch_and_answer(invocation: Invocation, run: "Run") -> None:
@@ -71,17 +39,15 @@ def _has_screen() -> bool:
 
 
 def _on_screen(views: "Iterator[RunView]") -> "Run | None":
-    """Draw on the terminal's other screen, so that what stood there before stands there afterwards."""
-    screen = WatchScreen(lambda: datetime.now(UTC))
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    live = Live(
-        screen, console=console, screen=True, refresh_per_second=1, redirect_stdout=False, redirect_stderr=False
-    )
-    with live:
+    """Draw each view on the terminal's other screen, as large as the terminal is at that moment."""
+    run = None
+    with OtherScreen() as screen:
         for view in views:
-            screen.view = view
-            live.refresh()
-    return None if screen.view is None else screen.view.run
+            run = view.run
+            width, height = screen.size
+            now = datetime.now(UTC)
+            screen.draw(screen_lines(view, now, width=width, height=height, ascii_only=screen.ascii_only))
+    return run
 
 
 def _in_lines(invocation: Invocation, views: "Iterator[RunView]") -> "Run | None":

@@ -1,6 +1,7 @@
 """What the live screen shows, in as much room as there is."""
 
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from runctl.client.watching import RunView
 from runctl.model.history import MetricsHistory
@@ -16,9 +16,9 @@ from runctl.model.ids import AttemptNumber
 from runctl.model.run import Progress
 from runctl.model.status import Reason
 from runctl.model.timeline import TimelineEvent, TimelineKind
+from runctl_cli.other_screen import OtherScreen, columns_of, cut
 from runctl_cli.plot import bar, plot_lines
-from runctl_cli.watch_screen import progress_text, screen_lines, time_left
-from runctl_cli.watching import WatchScreen
+from runctl_cli.watch_screen import Span, progress_text, screen_lines, time_left
 from tests.client.deployment import NOW, a_run, an_attempt
 
 
@@ -124,36 +124,58 @@ def test_run_that_has_barely_begun_has_a_screen_too() -> None:
     assert time_left(view) is None
 
 
-def test_what_a_user_wrote_moves_no_cursor_and_is_no_markup() -> None:
+def _drawn(view: RunView, *, encoding: str = "utf-8", has_colour: bool = True) -> str:
+    raw = io.BytesIO()
+    screen = OtherScreen(io.TextIOWrapper(raw, encoding=encoding, errors="strict"), has_colour=has_colour)
+    width, height = screen.size
+    screen.draw(screen_lines(view, NOW, width=width, height=height, ascii_only=screen.ascii_only))
+    return raw.getvalue().decode(encoding)
+
+
+def test_what_a_user_wrote_moves_no_cursor() -> None:
     run = _view().run.model_copy(update={"name": "\x1b[2J[red]x[/red]", "message": "a\r\nb\x07"})
 
-    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor")
-    screen = WatchScreen(lambda: NOW)
-    screen.view = _view(run=run)
-    console.print(screen)
+    written = _drawn(_view(run=run))
 
-    written = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b[2J" not in written
     assert "[red]x[/red]" in written
     assert "\x07" not in written
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_screen_fits_sixty_columns_in_any_encoding_and_without_colour(encoding: str) -> None:
-    raw = io.BytesIO()
-    file = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
-    console = Console(file=file, width=60, height=30, force_terminal=True, no_color=True, color_system=None)
-    screen = WatchScreen(lambda: NOW)
+def test_screen_fits_sixty_columns_in_any_encoding_and_without_colour(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "30")
     run = _view().run.model_copy(update={"name": "größe-模型", "message": "Waiting … for a machine. " * 8})
-    screen.view = _view(run=run)
 
-    console.print(screen)
+    written = _drawn(_view(run=run), encoding=encoding, has_colour=False)
 
-    file.flush()
-    lines = raw.getvalue().decode(encoding).splitlines()
-    assert all(len(line) <= 60 for line in lines)
-    assert len(lines) <= 30
-    assert "\x1b[3" not in raw.getvalue().decode(encoding)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).split("\r\n")
+    assert all(sum(map(columns_of, line)) < 60 for line in lines)
+    assert 5 < len(lines) < 30
+    assert "\x1b[3" not in written
+    assert "\x1b[1m" in written
+
+
+def test_wide_characters_take_two_columns_and_accents_none() -> None:
+    assert cut((Span("模型 ", "bold"), Span("e\u0301t")), 6) == (Span("模型 ", "bold"), Span("e\u0301"))
+    assert cut((Span("模型"),), 3) == (Span("模"),)
+
+
+def test_screen_is_left_however_the_watching_ends() -> None:
+    raw = io.BytesIO()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        OtherScreen(io.TextIOWrapper(raw, encoding="utf-8"), has_colour=False) as screen,
+    ):
+        screen.draw([(Span("line"),)])
+        raise KeyboardInterrupt
+
+    written = raw.getvalue().decode()
+    assert written.startswith("\x1b[?1049h")
+    assert written.endswith("\x1b[?1049l")
 
 
 def test_line_of_progress_is_talk_without_a_screen() -> None:

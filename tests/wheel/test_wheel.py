@@ -82,7 +82,7 @@ def test_the_command_line_alone_asks_for_no_emulator(metadata: Message) -> None:
     required = metadata.get_all("Requires-Dist") or []
     thin = {canonicalize_name(Requirement(text).name) for text in required if "extra" not in text}
 
-    assert thin == {"boto3", "click", "pathspec", "pydantic", "rich", "ruamel-yaml"}
+    assert thin == {"boto3", "click", "pathspec", "pydantic", "ruamel-yaml"}
 
 
 def test_its_one_program_is_runctl(files: dict[str, bytes]) -> None:
