@@ -86,8 +86,11 @@ def _build(file: Path, deployed: bytes, requirements: bytes) -> None:
         locked.write_bytes(requirements)
         _install(locked, installed)
         with zipfile.ZipFile(BytesIO(deployed)) as source:
-            own = [(name, source.read(name)) for name in source.namelist() if name.startswith(OWN_CODE)]
-        _write(unfinished, [*own, *((name, path.read_bytes()) for name, path in _files(installed))])
+            carried = set(source.namelist())
+            own = [(name, source.read(name)) for name in carried if name.startswith(OWN_CODE)]
+        # What the deployed archive leaves out of a package is left out here: a function that needs it fails here too.
+        chosen = [(name, path) for name, path in _files(installed) if name in carried or not name.endswith(".py")]
+        _write(unfinished, [*own, *((name, path.read_bytes()) for name, path in chosen)])
         unfinished.replace(file)
 
 
