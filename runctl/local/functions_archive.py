@@ -27,7 +27,7 @@ from runctl.local.errors import LocalCloudError
 OWN_CODE: Final = ("runctl/", "lambdas/")
 """Folders of the archive that are ours and the same everywhere; all else is dependencies."""
 
-_LAYOUT: Final = "1"
+_LAYOUT: Final = "2"
 """Of kept archives; another number builds them again."""
 
 _KEPT: Final = 4
