@@ -18,12 +18,12 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 class ByteProgress:
-    """Counts bytes that several threads report."""
+    """Counts bytes that several threads report. Without a stream nothing is shown."""
 
-    def __init__(self, what: str, stream: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, what: str, stream: TextIO | None, *, now: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._stream = stream
-        self._is_terminal = stream.isatty()
+        self._is_terminal = stream is not None and stream.isatty()
         self._now = now
         self._lock = Lock()
         self._sent = 0
@@ -32,6 +32,9 @@ class ByteProgress:
 
     def add(self, count: int, total: int) -> None:
         """Note that more bytes of `total` were sent, and show it where it is time to."""
+        stream = self._stream
+        if stream is None:
+            return
         with self._lock:
             now = self._now()
             if self._began_at is None:
@@ -42,12 +45,12 @@ class ByteProgress:
                 return
             self._due_at = now + (_PAUSE_S if self._is_terminal else _LINE_PAUSE_S)
             text = f"{self._what}: {bytes_text(self._sent)} of {bytes_text(total)}{self._rate(now - self._began_at)}"
-            self._stream.write(f"{_CLEAR}{text}" if self._is_terminal else f"{text}\n")
-            self._stream.flush()
+            stream.write(f"{_CLEAR}{text}" if self._is_terminal else f"{text}\n")
+            stream.flush()
 
     def end(self) -> None:
         """Clear the line for what is said next."""
-        if self._is_terminal:
+        if self._is_terminal and self._stream is not None:
             self._stream.write(_CLEAR)
             self._stream.flush()
 

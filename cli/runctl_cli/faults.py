@@ -1,6 +1,7 @@
 """Errors that only the command line knows, and how the end of a run reads as one."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -35,10 +36,11 @@ class Unexpected(RunctlError):
 
     code = "internal"
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, trace_path: Path | None) -> None:
+        where = "Run the command again with --debug" if trace_path is None else f"The whole story is in {trace_path}"
         super().__init__(
             f"Something went wrong inside runctl: {type(error).__name__}: {error}",
-            hint="Run the command again with --verbose and report what it prints.",
+            hint=f"{where}; please report it as docs/errors.md#internal says.",
         )
 
 

@@ -1,5 +1,6 @@
 """One call of the command line: its global options, what it reaches, and how it answers."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl.errors import RunctlError
+from runctl_cli.byte_progress import ByteProgress
 from runctl_cli.output import OutputFormat, print_envelope, print_error
 from runctl_cli.wiring import ClientPort, LocalCloudPort, Wiring
 
@@ -25,6 +27,8 @@ class Invocation:
     config_path: Path | None = None
     target: str | None = None
     verbose: bool = False
+    quiet: bool = False
+    debug: bool = False
     command: str = ""
     exit_code: int = field(default=0, init=False)
 
@@ -55,8 +59,13 @@ class Invocation:
         return self.wiring.local_cloud(self.configuration)
 
     def say(self, text: str = "") -> None:
-        """Talk: progress and advice, to stderr."""
-        click.echo(text, err=True)
+        """Talk: progress and advice, to stderr; nothing when quiet."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def progress(self, what: str) -> ByteProgress:
+        """Show how far a transfer is, on stderr; nothing when quiet."""
+        return ByteProgress(what, None if self.quiet else sys.stderr)
 
     def say_next(self, *lines: tuple[str, str]) -> None:
         """End a success with the commands that are useful now: (command, what it does)."""

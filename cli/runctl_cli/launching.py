@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runctl_cli.byte_progress import ByteProgress
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
 
@@ -78,7 +77,7 @@ BUNDLED_NOTE = (
 
 def sending(invocation: Invocation) -> "tuple[Callable[[SyncedCode], None], Callable[[int, int], None]]":
     """What is to be told of the project's way to the bucket: at its end, and of bytes meanwhile."""
-    progress = ByteProgress("Sending the project", sys.stderr)
+    progress = invocation.progress("Sending the project")
 
     def sent(synced: "SyncedCode") -> None:
         progress.end()

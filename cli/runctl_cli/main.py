@@ -11,8 +11,9 @@ import click
 from runctl.errors import RunctlError, UsageError
 from runctl_cli.faults import Interrupted, Unexpected
 from runctl_cli.invocation import Invocation
-from runctl_cli.output import OutputFormat, print_failure
+from runctl_cli.output import OutputFormat, print_failure, print_trace
 from runctl_cli.root import root
+from runctl_cli.traces import keep_trace
 from runctl_cli.wiring import Wiring
 
 
@@ -48,14 +49,14 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
         return _fail(invocation, Interrupted("Interrupted.", hint="See what there is with: runctl ps"))
     except Exception as error:  # noqa: BLE001 - the boundary; what else comes is a fault of ours
         trace = traceback.format_exc()
-        return _fail(invocation, Unexpected(error), trace)
+        return _fail(invocation, Unexpected(error, keep_trace(trace, words)), trace)
     return invocation.exit_code
 
 
 def _fail(invocation: Invocation, error: RunctlError, trace: str = "") -> int:
     """Tell the error on stderr, or as the JSON document on stdout, and return its exit code."""
-    if invocation.verbose:
-        click.echo(trace or "".join(traceback.format_exception(error)), err=True, nl=False)
+    if invocation.debug:
+        print_trace(trace or "".join(traceback.format_exception(error)))
     print_failure(invocation.output, invocation.command, [error])
     return error.exit_code
 

@@ -33,6 +33,11 @@ def print_envelope(command: str, *, ok: bool, data: Any, errors: Sequence[Runctl
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def print_trace(trace: str) -> None:
+    """Show on stderr where an error comes from."""
+    click.echo(trace, err=True, nl=False)
+
+
 def print_failure(output: OutputFormat, command: str, errors: Sequence[RunctlError]) -> None:
     """Tell errors: sentence, hint and where to read more."""
     if output is OutputFormat.JSON:

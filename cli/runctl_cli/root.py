@@ -37,6 +37,14 @@ def _set_verbose(invocation: Invocation, value: bool) -> None:
     invocation.verbose = invocation.verbose or value
 
 
+def _set_quiet(invocation: Invocation, value: bool) -> None:
+    invocation.quiet = invocation.quiet or value
+
+
+def _set_debug(invocation: Invocation, value: bool) -> None:
+    invocation.debug = invocation.debug or value
+
+
 def _global(setter: Callable[[Invocation, Any], None]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Make the callback of a global option: sets it when it was given, wherever it was given."""
 
@@ -77,9 +85,25 @@ def global_options() -> list[click.Parameter]:
             ["--verbose", "-v"],
             is_flag=True,
             default=None,
-            help="Say more on stderr, and show where errors come from.",
+            help="Say more on stderr.",
             expose_value=False,
             callback=_global(_set_verbose),
+        ),
+        click.Option(
+            ["--quiet", "-q"],
+            is_flag=True,
+            default=None,
+            help="Say nothing on stderr but errors and questions.",
+            expose_value=False,
+            callback=_global(_set_quiet),
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            default=None,
+            help="Show where errors come from.",
+            expose_value=False,
+            callback=_global(_set_debug),
         ),
     ]
 
@@ -158,6 +182,9 @@ VERBS: Mapping[str, VerbEntry] = {
     "train": VerbEntry("runctl_cli.commands.train:train", "Train SCRIPT on a machine of its own."),
     "estimate": VerbEntry("runctl_cli.commands.estimate:estimate", "Say what a run may cost, and launch nothing."),
     "aws": VerbEntry("runctl_cli.commands.aws:aws", "Machines that you keep: create, train, monitor, stop."),
+    "workflow": VerbEntry(
+        "runctl_cli.commands.workflow:workflow", "A training from beginning to end: train, resume, cleanup."
+    ),
     "ps": VerbEntry("runctl_cli.commands.ps:ps", "List runs."),
     "status": VerbEntry("runctl_cli.commands.status:status", "Say how a run stands, why, and what comes next."),
     "logs": VerbEntry("runctl_cli.commands.logs:logs", "Print what the training printed."),
@@ -169,10 +196,10 @@ VERBS: Mapping[str, VerbEntry] = {
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
     "download": VerbEntry("runctl_cli.commands.download:download", "Fetch a run's newest checkpoint and its outputs."),
     "report": VerbEntry("runctl_cli.commands.report:report", "Write a page about a run, or one that compares several."),
-    "checkpoint": VerbEntry("runctl_cli.commands.checkpoint:checkpoint", "What runs saved: list."),
+    "checkpoint": VerbEntry("runctl_cli.commands.checkpoint:checkpoint", "What runs saved: list, delete."),
     "cost": VerbEntry("runctl_cli.commands.cost:cost", "Say what runs cost."),
     "resources": VerbEntry(
-        "runctl_cli.commands.resources:resources", "Machines that are paid for: list, summary, cost."
+        "runctl_cli.commands.resources:resources", "Machines that are paid for: list, summary, cost, cleanup, stop-all."
     ),
     "budget": VerbEntry("runctl_cli.commands.budget:budget", "How much may be spent: set, show, list, delete."),
     "notify": VerbEntry("runctl_cli.commands.notify:notify", "Who hears of runs: add, list, remove."),

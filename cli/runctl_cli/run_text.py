@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from runctl.model.run import Run
 
 _BEGINS_WITHIN = timedelta(minutes=2)
+"""An execution admits its run within seconds of its start; cold functions and throttles are allowed for."""
 
 _REFUSALS_SHOWN = 4
 """Of what AWS refused; `runctl events` has all of it."""
-"""An execution admits its run within seconds of its start; cold functions and throttles are allowed for."""
 
 _COLOURS = {
     RunStatus.SUCCEEDED: "green",
@@ -119,10 +119,34 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
     if cost.saved_usd:
         parts.append(f"saved {usd_text(cost.saved_usd)} against on-demand")
     facts.append(("Cost", ", ".join(parts)))
+    if run.ended_at is not None and run.status is not RunStatus.SUCCEEDED:
+        facts.append(("Kept", _kept_text(run, attempts)))
+        facts.extend(("Ended", text) for text in _ended_texts(run, attempts))
     url = invocation.client.place.console_url(run.execution_arn)
     if url is not None:
         facts.append(("Console", url))
     return facts
+
+
+def _kept_text(run: "Run", attempts: "Sequence[Attempt]") -> str:
+    """What is left of a run that did not do what it was to do."""
+    count = len(attempts)
+    logs = f"the log of {count} attempt{'' if count == 1 else 's'}" if attempts else ""
+    saved = "no checkpoint" if run.checkpoint is None else f"checkpoint {run.checkpoint.name}"
+    return f"{saved}, {logs}" if logs else f"{saved}; nothing was launched"
+
+
+def _ended_texts(run: "Run", attempts: "Sequence[Attempt]") -> list[str]:
+    """What became of its machines."""
+    texts: list[str] = []
+    for attempt in attempts:
+        if attempt.instance_id is None:
+            continue
+        if attempt.instance_id == run.machine:
+            texts.append(f"nothing: the machine {attempt.instance_id} stays, for it was there before")
+        else:
+            texts.append(f"machine {attempt.instance_id}" + ("" if attempt.gone_at else ", as soon as EC2 says so"))
+    return texts
 
 
 def _progress_text(run: "Run") -> str:

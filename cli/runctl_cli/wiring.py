@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
     from runctl.client.resuming import ResumePlan
+    from runctl.client.tidying import Tidying
     from runctl.client.watching import RunView
     from runctl.local.cloud import CloudStatus
     from runctl.model.attempt import Attempt
@@ -195,6 +196,11 @@ class ClientPort(Protocol):
 
     def cancel(self, run_id: "RunId", *, now: bool = ...) -> "StopAnswer":
         """Let the run save, then end it."""
+        ...
+
+    @property
+    def tidying(self) -> "Tidying":
+        """Ending what is not wanted any more."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from runctl.aws.errors import aws_errors
 from runctl.aws.manifests import Manifests
+from runctl.errors import AwsError, PermissionDenied
 from runctl.model import keys
 from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.history import MetricsHistory
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _CHUNK_BYTES: Final = 1024 * 1024
+
+_DELETED_AT_ONCE: Final = 1_000
+"""Keys of one request at most (S3 API Reference, "DeleteObjects")."""
 _LISTING: Final = re.compile(r"([0-9]{4,})/[^/:]+:(i-[0-9a-f]+)/output\.json")
 _HISTORY: Final = re.compile(r"([0-9]{4,})/[^/:]+:(i-[0-9a-f]+)/metrics\.json")
 
@@ -99,6 +103,25 @@ class Results:
                 yield chunk
         finally:
             body.close()
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is fine. Raises PermissionDenied, AwsError."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            batch = keys[start : start + _DELETED_AT_ONCE]
+            with aws_errors():
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            # With HTTP 200: what could not be deleted stands in the answer (S3 API Reference, "DeleteObjects").
+            for refused in answer.get("Errors", []):
+                code, text = refused.get("Code", ""), refused.get("Message", "")
+                kind = PermissionDenied if code == "AccessDenied" else AwsError
+                raise kind(
+                    f"{refused.get('Key')} cannot be deleted: {text} ({code})",
+                    hint="See docs/policies for what a person needs.",
+                    aws_code=code,
+                    operation="DeleteObjects",
+                )
 
     def _listed(self, key: str) -> tuple[CheckpointFile, ...] | None:
         body = self._manifests.document(key)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from runctl import errors
-from runctl.aws.errors import aws_errors
-from runctl.model.base import WireModel
+from runctl.aws.functions import invoke
 from runctl.model.stop import StopAnswer, StopCommand
 
 if TYPE_CHECKING:
@@ -25,37 +24,8 @@ class StopFunction:
 
         What the function raises is raised here again, under its class of `runctl.errors`.
         """
-        with aws_errors():
-            answer = self._client.invoke(
-                FunctionName=self._function_name,
-                InvocationType="RequestResponse",
-                Payload=command.model_dump_json().encode(),
-            )
-            payload = answer["Payload"].read()
-        if "FunctionError" in answer:
-            raise _error_of(payload)
+        payload = invoke(self._client, self._function_name, command)
         try:
             return StopAnswer.model_validate_json(payload)
         except ValidationError as error:
             raise errors.AwsError("The function stop_run answered what this version does not understand.") from error
-
-
-class _Told(WireModel):
-    """What Lambda tells of an exception (Lambda Developer Guide, "Using Lambda function error types")."""
-
-    errorType: str = ""
-    errorMessage: str = ""
-
-
-def _error_of(payload: bytes) -> errors.RunctlError:
-    """Make the function's error again from what Lambda tells of it: `errorType` is the class name."""
-    try:
-        told = _Told.model_validate_json(payload)
-    except ValidationError:
-        told = _Told()
-    name = told.errorType.rpartition(".")[2]
-    message = told.errorMessage or "no message"
-    our_class = getattr(errors, name, None)
-    if isinstance(our_class, type) and issubclass(our_class, errors.RunctlError):
-        return our_class(message)
-    return errors.AwsError(f"The function stop_run failed: {name or 'unknown error'}: {message}", aws_code=name)

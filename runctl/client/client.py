@@ -38,6 +38,7 @@ from runctl.client.resuming import (
 )
 from runctl.client.spec import RunSpec
 from runctl.client.submitting import submit
+from runctl.client.tidying import Tidying
 from runctl.client.watching import RunView, RunWatch
 from runctl.errors import InvalidSpec, RunctlError
 from runctl.model.attempt import Attempt
@@ -442,6 +443,11 @@ class Client:
     def cancel(self, run_id: RunId, *, now: bool = False) -> StopAnswer:
         """Let the run save, then end it; `now` ends its machine at once."""
         return self._deployment.stopper.stop(StopCommand(run_id=run_id, requested_by=self.user, now=now))
+
+    @property
+    def tidying(self) -> Tidying:
+        """Ending what is not wanted any more: everything at once, what no run owns, checkpoints."""
+        return Tidying(self._deployment, self.user)
 
 
 def _is_known(catalogue: MachineTypes, name: str) -> bool:

@@ -11,6 +11,7 @@ from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.price_list import PriceList, price_list_config
 from runctl.aws.prices import Ec2Prices
+from runctl.aws.reap_function import ReapFunction
 from runctl.aws.results import Results
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
 from runctl.aws.stop_function import StopFunction
@@ -18,6 +19,7 @@ from runctl.aws.subscriptions import Subscriptions
 from runctl.aws.training_log import TrainingLog
 from runctl.client.clients import Clients, find_clients
 from runctl.client.place import Place
+from runctl.model.names import STACK_NAME, Function
 from runctl.store.budgets import BudgetsTable
 from runctl.store.ledger import LedgerTable
 from runctl.store.prices import PriceTable
@@ -87,6 +89,11 @@ class AwsDeployment:
     def stopper(self) -> StopFunction:
         """The function `stop_run`."""
         return StopFunction(self._clients.get("lambda", LAMBDA_CONFIG), self._outputs.stop_run_function)
+
+    @property
+    def reaper(self) -> ReapFunction:
+        """The function `reap_machines`, by the name that the stack gives it."""
+        return ReapFunction(self._clients.get("lambda", LAMBDA_CONFIG), f"{STACK_NAME}-{Function.REAP_MACHINES.value}")
 
     @property
     def machine_types(self) -> Ec2Machines:

@@ -23,6 +23,7 @@ from runctl.model.machine import MachineType, MachineView
 from runctl.model.price import Price, PriceStep, Spending
 from runctl.model.run import Run
 from runctl.model.stop import StopAnswer, StopCommand
+from runctl.model.sweep import Sweep, SweepRequest
 from runctl.model.timeline import TimelineEvent
 
 
@@ -43,6 +44,10 @@ class RunTable(Protocol):
 
     def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         """Read a project's newest runs, newest first (index: eventually consistent)."""
+        ...
+
+    def open_runs(self) -> Iterator[Run]:
+        """Go through all runs that have not ended, of every project (index: eventually consistent)."""
         ...
 
     def unsettled_attempts(self) -> Iterator[Attempt]:
@@ -75,6 +80,14 @@ class Stopper(Protocol):
 
     def stop(self, command: StopCommand) -> StopAnswer:
         """Ask a run to save and end."""
+        ...
+
+
+class Reaper(Protocol):
+    """The function `reap_machines`."""
+
+    def sweep(self, request: SweepRequest) -> Sweep:
+        """Look once for what nobody owns."""
         ...
 
 
@@ -213,6 +226,10 @@ class Results(Protocol):
         """Read an object in chunks."""
         ...
 
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects, in this order; one that is gone already is fine."""
+        ...
+
 
 class Deployment(Protocol):
     """A deployed stack as the client reaches it."""
@@ -260,6 +277,11 @@ class Deployment(Protocol):
     @property
     def stopper(self) -> Stopper:
         """The function `stop_run`."""
+        ...
+
+    @property
+    def reaper(self) -> Reaper:
+        """The function `reap_machines`."""
         ...
 
     @property

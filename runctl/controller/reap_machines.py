@@ -55,6 +55,7 @@ def reap_machines(
         stack_name=settings.stack_name,
         dry_run=request.dry_run,
         at=at,
+        confirmed=request.confirmed,
     )
     needs = Reconciling(Concluding(runs, machines, bucket, schedules, notifications, now), executions, commands, tokens)
     count, deeds, faults = 0, list[Deed](), list(strays.faults)
@@ -73,6 +74,7 @@ def reap_machines(
         runs=count,
         strikes=strays.strikes,
         deeds=(*strays.deeds, *deeds),
+        upcoming=tuple(strays.upcoming),
         faults=tuple(fault.message for fault in faults),
         version=0 if last is None else last.version,
     )

@@ -9,10 +9,12 @@ from runctl.model.ids import InstanceId, RunId
 
 
 class SweepRequest(WireModel):
-    """What the reaper is invoked with: nothing by the schedule, `{"dry_run": true}` by a person."""
+    """What the reaper is invoked with: nothing by the schedule, `dry_run` or `confirmed` by a person."""
 
     dry_run: bool = False
     """Say what would be done, and do none of it."""
+    confirmed: frozenset[InstanceId] = frozenset()
+    """Machines that a person saw in a dry run and wants ended: that look counts as the first one."""
 
 
 class Deed(Model):
@@ -36,6 +38,8 @@ class Sweep(Model):
     strikes: dict[InstanceId, UtcDatetime] = {}
     """Machines that no run owns, and since when they have been seen so. The next look ends them."""
     deeds: tuple[Deed, ...] = ()
+    upcoming: tuple[Deed, ...] = ()
+    """What the next look does with the machines of `strikes`, if that is still so."""
     faults: tuple[str, ...] = ()
     """What could not be looked at or done, a sentence each."""
     version: Annotated[int, Field(ge=0)] = 0

@@ -38,6 +38,8 @@ class Sighting:
     """Of the run."""
     struck_at: datetime | None = None
     """Since when it has been seen without an owner, look after look."""
+    is_confirmed: bool = False
+    """Whether a person has seen it without an owner and wants it ended: that counts as an earlier look."""
     last_use: tuple[Run, Attempt] | None = None
     """Of a machine that is kept: the newest run on it, and its attempt there."""
 
@@ -78,6 +80,8 @@ def judge(sighting: Sighting, stack_name: str, now: datetime) -> Judgement:
         why = _why_nobody_owns(sighting)
     if not why:
         return Judgement(Verdict.KEEP, "its run goes on")
+    if sighting.is_confirmed:
+        return Judgement(Verdict.END, why)
     if sighting.struck_at is None or now - sighting.struck_at < timing.REAPER_SECOND_LOOK:
         return Judgement(Verdict.STRIKE, why)
     return Judgement(Verdict.END, why)

@@ -220,15 +220,3 @@ def test_real_local_cloud_that_is_not_up(project: Path, capsys: pytest.CaptureFi
     assert exit_code == 2
     assert "runctl local up" in told.err
     assert not (project / ".runctl").exists()
-
-
-def test_unforeseen_fault_is_told_without_a_traceback(runctl: CommandLine) -> None:
-    runctl.deployment.runs.runs_of_project = None  # type: ignore[assignment,method-assign]
-
-    quiet = runctl("ps")
-    loud = runctl("--verbose", "ps")
-
-    assert quiet.exit_code == 6
-    assert "Traceback" not in quiet.stderr
-    assert "--verbose" in quiet.stderr
-    assert "Traceback" in loud.stderr

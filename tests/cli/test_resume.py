@@ -41,6 +41,15 @@ def test_resume_starts_a_new_run_and_says_what_it_goes_on_from(runctl: CommandLi
     assert f"runctl logs {_new(runctl).run_id} -f" in answer.stderr
 
 
+def test_workflow_resume_is_the_same_command(runctl: CommandLine) -> None:
+    _ended(runctl, 100, 200)
+
+    answer = runctl.json("workflow", "resume", "last")
+
+    assert answer.data["resumed_from"]["run_id"] == EARLIER
+    assert _new(runctl).resumed_from is not None
+
+
 def test_resume_in_json_names_the_run_and_the_checkpoint(runctl: CommandLine) -> None:
     _ended(runctl, 100)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runctl.aws.training_log import LogPage
-from runctl.model.ids import AttemptNumber, RunId
-from runctl.model.run import Progress, Run
+from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.run import CheckpointRef, Progress, Run
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineEvent, TimelineKind
 from tests.cli.command_line import CommandLine
@@ -24,6 +24,28 @@ def _failed(runctl: CommandLine) -> Run:
     return runctl.deployment.add(
         a_run(status=RunStatus.FAILED, reason=Reason.USER_ERROR, ended_at=NOW, message="The training failed."), attempt
     )
+
+
+def test_failed_run_says_what_was_kept_and_what_was_ended(runctl: CommandLine) -> None:
+    saved = CheckpointRef(name="step-40", step=40, manifest_key="key", bytes=1, attempt=AttemptNumber(1), saved_at=NOW)
+    run = _failed(runctl)
+    runctl.deployment.add(run.model_copy(update={"checkpoint": saved}), an_attempt(ended_at=NOW, gone_at=NOW))
+
+    answer = runctl("status", run.run_id)
+
+    assert "Kept        checkpoint step-40, the log of 1 attempt\n" in answer.stdout
+    assert "Ended       machine i-00000000000000001\n" in answer.stdout
+
+
+def test_failed_run_on_a_kept_machine_says_that_it_stays(runctl: CommandLine) -> None:
+    machine = InstanceId("i-00000000000000001")
+    run = _failed(runctl)
+    runctl.deployment.add(run.model_copy(update={"machine": machine}), an_attempt(ended_at=NOW))
+
+    answer = runctl("status", run.run_id)
+
+    assert "Kept        no checkpoint, the log of 1 attempt\n" in answer.stdout
+    assert f"Ended       nothing: the machine {machine} stays" in answer.stdout
 
 
 # -- ps --------------------------------------------------------------------------------------------------------------

@@ -259,6 +259,25 @@ def test_waiting_returns_success(runctl: CommandLine) -> None:
     assert answer.data["status"] == "SUCCEEDED"
 
 
+def test_workflow_waits_and_verifies_unless_told_otherwise(runctl: CommandLine) -> None:
+    _end_with(runctl, RunStatus.SUCCEEDED, Reason.COMPLETED, "The training ended with exit code 0.")
+
+    answer = runctl.json("workflow", "train", "train.py", "--instance-type", "t3.micro", "--", "--epochs", "3")
+
+    run = _run(runctl)
+    assert (answer.exit_code, answer.data["status"]) == (0, "SUCCEEDED")
+    assert (run.spec.args, run.spec.verify_checkpoints) == (("--epochs", "3"), True)
+
+
+def test_workflow_may_be_left_alone(runctl: CommandLine) -> None:
+    answer = runctl.json(
+        "workflow", "train", "train.py", "--instance-type", "t3.micro", "--detach", "--no-verify-checkpoints"
+    )
+
+    assert answer.data["status"] == "PENDING"
+    assert _run(runctl).spec.verify_checkpoints is False
+
+
 def test_waiting_tells_each_event_once_however_short_the_run_said_it(runctl: CommandLine) -> None:
     real = runctl.deployment.runs.run
     looks = iter([RunStatus.RUNNING, RunStatus.RUNNING, RunStatus.SUCCEEDED])

@@ -30,7 +30,9 @@ from runctl.model.price import Price, PriceSource, PriceStep, Spending
 from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
+from runctl.model.sweep import Sweep, SweepRequest
 from runctl.model.timeline import TimelineEvent
+from runctl.policy.resume import manifest_key
 from tests.fakes.budgets import InMemoryBudgets
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -80,6 +82,9 @@ class MemoryRuns:
     def runs_of_project(self, project: str, limit: int, user: str | None = None) -> tuple[Run, ...]:
         mine = [run for run in self.runs.values() if run.project == project and user in (None, run.user)]
         return tuple(sorted(mine, key=lambda run: run.created_at, reverse=True)[:limit])
+
+    def open_runs(self) -> Iterator[Run]:
+        return (run for run in self.runs.values() if not run.status.is_terminal)
 
     def unsettled_attempts(self) -> Iterator[Attempt]:
         for attempts in self.attempts_of.values():
@@ -208,10 +213,25 @@ class MemoryStopper:
     """The function `stop_run`."""
 
     commands: list[StopCommand] = field(default_factory=list[StopCommand])
+    refused: dict[str, RunctlError] = field(default_factory=dict[str, RunctlError])
 
     def stop(self, command: StopCommand) -> StopAnswer:
+        if command.run_id in self.refused:
+            raise self.refused[command.run_id]
         self.commands.append(command)
         return StopAnswer(run_id=command.run_id, status=RunStatus.STOPPING, message="The run saves and ends.")
+
+
+@dataclass
+class MemoryReaper:
+    """The function `reap_machines`: answers what it was given to."""
+
+    sweeps: list[Sweep] = field(default_factory=list[Sweep])
+    requests: list[SweepRequest] = field(default_factory=list[SweepRequest])
+
+    def sweep(self, request: SweepRequest) -> Sweep:
+        self.requests.append(request)
+        return self.sweeps.pop(0) if self.sweeps else Sweep(at=NOW, dry_run=request.dry_run)
 
 
 @dataclass
@@ -324,6 +344,8 @@ class MemoryResults:
     saved: list[Manifest] = field(default_factory=list[Manifest])
     left: dict[str, list[Output]] = field(default_factory=dict[str, list[Output]])
     reads: list[str] = field(default_factory=list[str])
+    deleted: list[str] = field(default_factory=list[str])
+    """Keys in the order in which they were deleted."""
     measured: list[LeftHistory] = field(default_factory=list[LeftHistory])
 
     def histories(self, run_id: RunId) -> tuple[LeftHistory, ...]:
@@ -339,6 +361,13 @@ class MemoryResults:
         self.reads.append(key)
         body = self.objects[key]
         return iter((body[: len(body) // 2], body[len(body) // 2 :]))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self.deleted += keys
+        gone = {key for key in keys if key.endswith("/manifest.json")}
+        self.saved = [manifest for manifest in self.saved if manifest_key(manifest) not in gone]
+        for key in set(keys) - gone:
+            del self.objects[key]
 
     def save(self, attempt: Attempt, name: str, step: int | None, files: Mapping[str, bytes]) -> Manifest:
         """Put a complete checkpoint of the attempt into the bucket."""
@@ -410,6 +439,7 @@ class MemoryDeployment:
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     code: MemoryCode = field(default_factory=MemoryCode)
     stopper: MemoryStopper = field(default_factory=MemoryStopper)
+    reaper: MemoryReaper = field(default_factory=MemoryReaper)
     machines: MemoryMachines = field(default_factory=MemoryMachines)
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
     logs: MemoryLogs = field(default_factory=MemoryLogs)

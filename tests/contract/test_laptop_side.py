@@ -9,13 +9,15 @@ import pytest
 from botocore.response import StreamingBody
 
 from runctl import errors
+from runctl.aws.reap_function import ReapFunction
 from runctl.aws.stack import read_outputs
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.training_log import LogLine, LogPage, TrainingLog
 from runctl.model.names import Output
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
-from tests.contract.examples import RUN_ID
+from runctl.model.sweep import Deed, Sweep, SweepRequest
+from tests.contract.examples import RUN_ID, START
 from tests.contract.stubs import stubbed
 
 # -- the stack ---------------------------------------------------------------------------------------------------
@@ -218,3 +220,44 @@ def test_an_answer_of_another_version_is_loud() -> None:
 
         with pytest.raises(errors.AwsError, match="stop_run"):
             function.stop(StopCommand(run_id=RUN_ID))
+
+
+# -- the function reap_machines ----------------------------------------------------------------------------------
+
+
+def the_reaper(client: Any) -> ReapFunction:
+    """Make the gateway for the function."""
+    return ReapFunction(client, "runctl-reap_machines")
+
+
+def test_a_look_is_answered_with_what_it_came_to() -> None:
+    sweep = Sweep(at=START, machines=1, deeds=(Deed(text="The machine was ended."),))
+    request = SweepRequest(dry_run=True)
+    with stubbed("lambda", the_reaper) as (function, stubber):
+        stubber.add_response(
+            "invoke",
+            answered(sweep.model_dump_json(exclude={"version"})),
+            expected_params={
+                "FunctionName": "runctl-reap_machines",
+                "InvocationType": "RequestResponse",
+                "Payload": request.model_dump_json().encode(),
+            },
+        )
+
+        assert function.sweep(request) == sweep
+
+
+def test_a_fault_of_the_look_names_its_function() -> None:
+    with stubbed("lambda", the_reaper) as (function, stubber):
+        stubber.add_response("invoke", answered('{"errorType": "KeyError"}', FunctionError="Unhandled"))
+
+        with pytest.raises(errors.AwsError, match="reap_machines failed: KeyError"):
+            function.sweep(SweepRequest())
+
+
+def test_an_answer_of_another_version_is_an_error() -> None:
+    with stubbed("lambda", the_reaper) as (function, stubber):
+        stubber.add_response("invoke", answered('{"fine": true}'))
+
+        with pytest.raises(errors.AwsError, match="does not understand"):
+            function.sweep(SweepRequest())

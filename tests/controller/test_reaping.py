@@ -176,6 +176,58 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
     assert world.runs.writes == writes
 
 
+def test_a_dry_run_names_what_only_a_second_look_would_end() -> None:
+    world = World()
+    stray = a_machine(world, NOBODYS)
+
+    answer = world.reap_machines(dry_run=True)
+
+    (upcoming,) = answer["upcoming"]
+    assert answer["deeds"] == []
+    assert upcoming["instance_id"] == stray
+    assert upcoming["text"].endswith("is to be ended, for its run is not in the table.")
+
+
+def test_a_machine_that_a_person_has_seen_needs_no_second_look() -> None:
+    world = World()
+    stray, other = a_machine(world, NOBODYS), a_machine(world, NOBODYS, number=0xBEEF)
+
+    answer = world.reap_machines(confirmed=[stray])
+
+    assert world.machines.terminated == [stray]
+    assert [deed["instance_id"] for deed in answer["deeds"]] == [stray]
+    assert set(answer["strikes"]) == {stray, other}
+
+
+@pytest.mark.parametrize(
+    ("tags", "age"),
+    [
+        ({**NOBODYS, Tag.PROTECTED.value: "true"}, OLD),
+        ({**NOBODYS, Tag.STACK.value: "another"}, OLD),
+        (NOBODYS, timing.REAPER_GRACE - timedelta(minutes=1)),
+    ],
+    ids=["protected", "of another deployment", "young"],
+)
+def test_nobodys_word_ends_a_machine_that_is_to_stay(tags: dict[str, str], age: timedelta) -> None:
+    world = World()
+    stray = a_machine(world, tags, age=age)
+
+    world.reap_machines(confirmed=[stray])
+
+    assert world.machines.terminated == []
+
+
+def test_a_machine_whose_run_goes_on_is_not_ended_by_a_persons_word() -> None:
+    world = World()
+    to_training(world)
+    (view,) = world.machines.tagged_machines()
+    world.clock.move(OLD.total_seconds())
+
+    world.reap_machines(confirmed=[view.instance_id])
+
+    assert world.machines.terminated == []
+
+
 def test_what_the_last_look_came_to_is_kept() -> None:
     world = World()
     a_machine(world, NOBODYS)

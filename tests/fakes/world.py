@@ -1,5 +1,6 @@
 """A deployment in memory: every port, every function of the controller over them, and events as AWS sends them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,9 +204,9 @@ class World:
             ports=Concluding(**self._concluding), prices=self.prices, tokens=self.tokens, commands=self.commands
         )
 
-    def reap_machines(self, *, dry_run: bool = False) -> dict[str, Any]:
+    def reap_machines(self, *, dry_run: bool = False, confirmed: Iterable[InstanceId] = ()) -> dict[str, Any]:
         return reap_machines(
-            SweepRequest(dry_run=dry_run),
+            SweepRequest(dry_run=dry_run, confirmed=frozenset(confirmed)),
             executions=self.executions,
             commands=self.commands,
             tokens=self.tokens,

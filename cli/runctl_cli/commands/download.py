@@ -1,13 +1,11 @@
 """`runctl download`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runctl.errors import NotFoundError, UsageError
-from runctl_cli.byte_progress import ByteProgress
 from runctl_cli.invocation import Invocation
 from runctl_cli.root import Verb
 from runctl_cli.values import bytes_text
@@ -60,7 +58,7 @@ def download(
     )
     if not plan.files and not logs:
         raise _nothing(run, latest=latest, outputs=outputs)
-    progress = ByteProgress("Fetching", sys.stderr)
+    progress = invocation.progress("Fetching")
     try:
         fetched = client.download(plan, progress.add)
     finally:

@@ -1,4 +1,4 @@
-"""`runctl resources …`: the group; its verbs are in resources_shown.py."""
+"""`runctl resources …`: the group; verbs are imported when they are called."""
 
 from runctl_cli.root import LazyGroup, VerbEntry
 
@@ -11,8 +11,17 @@ resources = LazyGroup(
             "Count the machines that are paid for, and say what they cost together.",
         ),
         "cost": VerbEntry("runctl_cli.commands.resources_shown:cost", "Say what each machine has cost so far."),
+        "cleanup": VerbEntry(
+            "runctl_cli.commands.resources_cleanup:cleanup",
+            "End machines that no run owns, and runs that nothing ends.",
+        ),
+        "stop-all": VerbEntry(
+            "runctl_cli.commands.resources_stop_all:stop_all",
+            "Let all runs save and end, and stop machines that are kept.",
+        ),
     },
-    help="Machines that are paid for: list, summary, cost.",
-    epilog="\b\nExamples:\n  runctl resources list\n  runctl resources summary --output json",
+    help="Machines that are paid for: list, summary, cost, cleanup, stop-all.",
+    epilog="\b\nExamples:\n  runctl resources list\n  runctl resources summary --output json\n"
+    "  runctl resources cleanup",
     no_args_is_help=True,
 )

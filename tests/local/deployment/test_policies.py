@@ -119,6 +119,29 @@ def test_user_fetches_what_a_run_left_and_goes_on_from_it(cloud: Cloud, user: Pe
     assert user.runs.attempts(resumed.run_id)[0].resumed_from_step == 1
 
 
+def test_user_deletes_a_checkpoint_and_lets_the_reaper_look(cloud: Cloud, user: Person) -> None:
+    done = user.runs.wait(user.runs.train(_spec(cloud, "succeed.py")).run_id)
+    tidying = user.runs.tidying
+
+    tidying.delete(tidying.plan_deletion(done, keep=0))
+    seen = tidying.sweep(dry_run=True)
+
+    assert user.runs.checkpoints(done.run_id) == ()
+    assert seen.dry_run
+
+
+def test_reader_deletes_no_checkpoint_and_lets_no_reaper_look(cloud: Cloud, user: Person, reader: Person) -> None:
+    done = user.runs.wait(user.runs.train(_spec(cloud, "succeed.py")).run_id)
+    tidying = reader.runs.tidying
+
+    with pytest.raises(PermissionDenied):
+        tidying.delete(tidying.plan_deletion(done, keep=0))
+    with pytest.raises(PermissionDenied):
+        tidying.sweep(dry_run=True)
+
+    assert len(user.runs.checkpoints(done.run_id)) == 1
+
+
 def test_user_may_ask_the_doctor_everything(user: Person) -> None:
     found = {finding.check: finding for finding in Checks(user.clients, ["t3.micro"]).findings()}
 

@@ -1,0 +1,51 @@
+"""Functions of the controller, invoked from a laptop."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from runctl import errors
+from runctl.aws.errors import aws_errors
+from runctl.model.base import WireModel
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+
+def invoke(client: "LambdaClient", function_name: str, request: WireModel) -> bytes:
+    """Invoke a function, wait for its end, and answer what it answered.
+
+    What the function raises is raised here again, under its class of `runctl.errors`.
+    """
+    with aws_errors():
+        answer = client.invoke(
+            FunctionName=function_name,
+            InvocationType="RequestResponse",
+            Payload=request.model_dump_json().encode(),
+        )
+        payload = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise _error_of(payload, function_name)
+    return payload
+
+
+class _Told(WireModel):
+    """What Lambda tells of an exception (Lambda Developer Guide, "Using Lambda function error types")."""
+
+    errorType: str = ""
+    errorMessage: str = ""
+
+
+def _error_of(payload: bytes, function_name: str) -> errors.RunctlError:
+    """Make the function's error again from what Lambda tells of it: `errorType` is the class name."""
+    try:
+        told = _Told.model_validate_json(payload)
+    except ValidationError:
+        told = _Told()
+    name = told.errorType.rpartition(".")[2]
+    message = told.errorMessage or "no message"
+    our_class = getattr(errors, name, None)
+    if isinstance(our_class, type) and issubclass(our_class, errors.RunctlError):
+        return our_class(message)
+    stem = function_name.rpartition("-")[2]
+    return errors.AwsError(f"The function {stem} failed: {name or 'unknown error'}: {message}", aws_code=name)
