@@ -3,15 +3,19 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from runctl.client.money import number
 from runctl.model.base import iso
-from runctl_cli.values import duration_text
+from runctl.policy.pauses import STOPS
+from runctl_cli.values import duration_text, usd_text
 
 if TYPE_CHECKING:
-    from runctl.client.machines import Machine
+    from runctl.client.machines import Machine, MachineCost
 
 
-def machine_document(machine: "Machine", *, online: bool | None = None) -> dict[str, Any]:
-    """Write a machine; `ssm_online` is null where SSM was not asked."""
+def machine_document(
+    machine: "Machine", *, online: bool | None = None, cost: "MachineCost | None" = None
+) -> dict[str, Any]:
+    """Write a machine; `ssm_online` is null where SSM was not asked, and so is what it costs where nobody asked."""
     view = machine.view
     return {
         "instance_id": view.instance_id,
@@ -25,10 +29,12 @@ def machine_document(machine: "Machine", *, online: bool | None = None) -> dict[
         "kept_until": None if machine.kept_until is None else iso(machine.kept_until),
         "busy_with": machine.busy_with,
         "last_run": None if machine.last_run is None else machine.last_run.run_id,
+        "usd_per_hour": None if cost is None else number(cost.usd_per_hour),
+        "cost_usd": None if cost is None else number(cost.usd),
     }
 
 
-def machine_lines(machine: "Machine", *, online: bool | None = None) -> list[str]:
+def machine_lines(machine: "Machine", *, online: bool | None = None, cost: "MachineCost | None" = None) -> list[str]:
     """Say how a machine stands, a line a fact."""
     view = machine.view
     lines = [
@@ -41,6 +47,9 @@ def machine_lines(machine: "Machine", *, online: bool | None = None) -> list[str
     if machine.kept_until is not None:
         left = machine.kept_until - datetime.now(UTC)
         lines.append(f"Kept until  {iso(machine.kept_until)} ({duration_text(left)} left)")
+    if cost is not None and cost.usd is not None and cost.usd_per_hour is not None:
+        what = " for its disk, while it is stopped" if view.state in STOPS else ""
+        lines.append(f"Cost        {usd_text(cost.usd)} so far, {usd_text(cost.usd_per_hour)} an hour{what}")
     if machine.busy_with is not None:
         lines.append(f"Busy with   {machine.busy_with}")
     elif machine.last_run is not None:

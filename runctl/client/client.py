@@ -170,7 +170,7 @@ class Client:
     @property
     def machines(self) -> Machines:
         """Machines that are kept, and those of runs."""
-        return Machines(self._deployment, self._sleep)
+        return Machines(self._deployment, self._sleep, self._now)
 
     def launch(
         self,

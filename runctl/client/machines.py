@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from runctl.client.deployment import Deployment
+from runctl.client.live_prices import with_live_prices
 from runctl.client.preparing import PreparedProject, prepare
 from runctl.client.spec import RunSpec
 from runctl.errors import InvalidSpec, MachineNotReady, NotFoundError, QuotaExceeded
@@ -22,6 +24,8 @@ from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
+from runctl.policy.cost import attempt_cost, usd_per_hour
+from runctl.policy.pauses import may_rest, with_sighting
 
 PATIENCE: Final = timedelta(minutes=10)
 """How long a machine is waited for. Amazon Linux answers SSM about a minute after its launch, a GPU machine after
@@ -50,9 +54,7 @@ class Machine:
     @property
     def kept_until(self) -> datetime | None:
         """When the controller ends it; None for a machine that is not kept."""
-        if self.run is None or self.run.spec.keep_machine_s is None:
-            return None
-        return self.run.created_at + timedelta(seconds=self.run.spec.keep_machine_s)
+        return None if self.run is None else self.run.kept_until
 
     @property
     def owner(self) -> str:
@@ -65,12 +67,27 @@ class Machine:
         return None if self.last_run is None or self.last_run.status.is_terminal else self.last_run.run_id
 
 
+@dataclass(frozen=True)
+class MachineCost:
+    """What a machine costs; None where no price is known."""
+
+    usd_per_hour: Decimal | None
+    usd: Decimal | None
+    """Since its launch."""
+
+
 class Machines:
     """The machines of a deployment."""
 
-    def __init__(self, deployment: Deployment, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._deployment = deployment
         self._sleep = sleep
+        self._now = now
 
     def find(self, instance_id: str) -> Machine:
         """Look at one machine. Raises NotFoundError when EC2 does not know it, or it is not of this deployment."""
@@ -92,6 +109,16 @@ class Machines:
         return Machine(
             view, runs.run(RunId(view.tags.get(Tag.RUN, ""))), None if newest is None else runs.run(newest[0])
         )
+
+    def cost(self, machine: Machine) -> MachineCost:
+        """What a machine costs an hour, and has cost since it was launched, its disk while it was stopped included."""
+        now = self._now()
+        attempts = () if machine.run is None else self._deployment.runs.attempts(machine.run.run_id)
+        launchers = [each for each in attempts if each.instance_id == machine.instance_id and each.launched_at]
+        for attempt in with_live_prices(launchers, self._deployment.prices, now):
+            seen = with_sighting(attempt, machine.view, now) if may_rest(attempt) else attempt
+            return MachineCost(usd_per_hour(seen) if seen.owns_live_machine else Decimal(0), attempt_cost(seen, now))
+        return MachineCost(None, None)
 
     def check_room(self, most: int) -> int:
         """Count the machines; raises QuotaExceeded when another one would be more than our own limit."""

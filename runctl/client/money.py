@@ -17,7 +17,8 @@ from runctl.model.names import Tag
 from runctl.model.price import Price, PriceStep
 from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption, Run
 from runctl.policy import cost as costs
-from runctl.policy.meter import MachineUse, beside_usd_per_hour, meter
+from runctl.policy.meter import MachineUse, beside_usd_per_hour, disk_usd_per_hour, meter
+from runctl.policy.pauses import STOPS, may_rest, with_sighting
 from runctl.policy.reports import MOST_EXPENSIVE, Report, Sums
 
 
@@ -27,15 +28,16 @@ class Resource:
 
     machine: MachineView
     usd_per_hour: Decimal | None
-    """With disk and public address; None when the price is not known."""
+    """With disk and public address, of a stopped one its disk alone; None when the price is not known."""
     usd: Decimal | None
     """So far."""
     has_run: bool
     """Whether an open run or one whose machine still goes owns it."""
 
     def uptime(self, now: datetime) -> timedelta:
-        """Since its launch."""
-        return timedelta() if self.machine.launched_at is None else now - self.machine.launched_at
+        """Since its last start; nothing of one that is stopped."""
+        view = self.machine
+        return timedelta() if view.launched_at is None or view.state in STOPS else now - view.launched_at
 
 
 def resources(
@@ -53,11 +55,15 @@ def resources(
 
 def _resource(view: MachineView, owner: Attempt | None, prices: Prices, now: datetime) -> Resource:
     if owner is not None:
-        return Resource(view, costs.usd_per_hour(owner), costs.attempt_cost(owner, now), has_run=True)
+        seen = with_sighting(owner, view, now) if may_rest(owner) else owner
+        return Resource(view, costs.usd_per_hour(seen), costs.attempt_cost(seen, now), has_run=True)
     price = _price(view, prices)
     if price is None:
         return Resource(view, None, None, has_run=False)
     launched = view.launched_at or now
+    if view.state in STOPS:
+        # Nobody knows when this one ran; its disk is all that goes on costing.
+        return Resource(view, disk_usd_per_hour(DEFAULT_DISK_GIB), None, has_run=False)
     steps = (PriceStep(since=launched, usd_per_hour=price.usd_per_hour),)
     spent = meter(MachineUse(launched, None, steps), now).usd
     return Resource(view, price.usd_per_hour + beside_usd_per_hour(DEFAULT_DISK_GIB), spent, has_run=False)

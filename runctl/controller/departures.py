@@ -1,5 +1,7 @@
-"""How machines go: what EC2 says becomes the fact `gone`, and machines that are ours are ended."""
+"""How machines go: what EC2 says becomes the fact `gone`, and machines that are ours are ended. One that somebody keeps
+is not gone when it is stopped: that is noted, and when it was started again."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,10 +12,12 @@ from runctl.controller.timeline import event_of_attempt
 from runctl.model.attempt import Attempt, Fact, FactKind
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.machine import MachineView
+from runctl.model.names import Tag
 from runctl.model.run import Run
 from runctl.model.timeline import TimelineKind
 from runctl.policy import sentences
 from runctl.policy.facts import Departure
+from runctl.policy.pauses import STOPS, may_rest, with_sighting, with_stop
 
 VISIBLE_AFTER: Final = timedelta(seconds=60)
 """A new instance may be invisible for a short while; one that EC2 does not know after this is gone (EC2 API
@@ -23,7 +27,11 @@ Reference, "Eventual consistency in the Amazon EC2 API")."""
 def record_departure(
     runs: RunStore, attempt: Attempt, departure: Departure, at: datetime, *, told_at: datetime | None = None
 ) -> bool:
-    """Write that a machine is going, and when charging ended; tells whether it was news."""
+    """Write that a machine is going, and when charging ended; tells whether it was news. A stop of one that is kept is
+    only noted."""
+    if departure.state in STOPS and may_rest(attempt):
+        _note(runs, attempt, lambda stored: with_stop(stored, at))
+        return False
     text = sentences.departed(attempt, departure)
     event = event_of_attempt(attempt, TimelineKind.MACHINE_GONE, told_at or at, text, data=departure.data)
     fact = Fact(at=at, data=departure.data)
@@ -36,6 +44,29 @@ def _close_charging(runs: RunStore, run_id: RunId, number: AttemptNumber, at: da
     attempt = load_attempt(runs, run_id, number)
     if attempt.gone_at is None:
         runs.save_attempt(attempt.model_copy(update={"gone_at": at}))
+
+
+def note_sighting(runs: RunStore, attempt: Attempt, view: MachineView, at: datetime) -> Attempt:
+    """Note when a machine that somebody keeps was last stopped and started, as EC2 shows it; answers the attempt as it
+    is then. Whoever looks again, or late, changes nothing."""
+    if not may_rest(attempt) or attempt.settlement is not None or with_sighting(attempt, view, at) == attempt:
+        return attempt
+    return _note(runs, attempt, lambda stored: with_sighting(stored, view, at))
+
+
+def _note(runs: RunStore, attempt: Attempt, noted: Callable[[Attempt], Attempt]) -> Attempt:
+    def write() -> Attempt:
+        stored = load_attempt(runs, attempt.run_id, attempt.number)
+        changed = noted(stored)
+        return stored if changed == stored or stored.settlement is not None else runs.save_attempt(changed)
+
+    return until_written(write)
+
+
+def launcher_of(runs: RunStore, view: MachineView) -> Attempt | None:
+    """Find the attempt that launched a machine: what the machine costs is written there, whoever trains on it."""
+    attempts = runs.attempts(RunId(view.tags.get(Tag.RUN, "")))
+    return next((each for each in attempts if each.instance_id == view.instance_id and each.launched_at), None)
 
 
 def is_ours(run: Run, attempt: Attempt) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from runctl.controller.agent_commands import send_notice
 from runctl.controller.answers import is_current
 from runctl.controller.conclusion import Concluding
-from runctl.controller.departures import record_departure
+from runctl.controller.departures import launcher_of, note_sighting, record_departure
 from runctl.controller.ports import (
     Bucket,
     Clock,
@@ -27,6 +27,7 @@ from runctl.model.service_events import MachineEvent, MachineEventKind
 from runctl.model.timeline import TimelineEvent, TimelineKind
 from runctl.policy import sentences
 from runctl.policy.facts import Departure
+from runctl.policy.pauses import STOPS, may_rest
 
 
 def observe_machine(
@@ -97,6 +98,8 @@ def _timeline(run: Run, attempt: Attempt, fact: FactKind, kind: TimelineKind, te
 def _changed(event: MachineEvent, attempt: Attempt, *, runs: RunStore, machines: Machines, at: datetime) -> None:
     """A machine that is going is asked why: the event itself does not say (EC2 User Guide, "State change events")."""
     state = event.detail.state
+    if attempt.launched_at is None or may_rest(attempt):
+        _meter(event, attempt, runs=runs, machines=machines, at=at)
     if state is None or not state.is_going or _is_of_an_earlier_use(event, attempt):
         return
     departure = Departure(state=state.value)
@@ -105,6 +108,19 @@ def _changed(event: MachineEvent, attempt: Attempt, *, runs: RunStore, machines:
         if view is not None and view.state.is_going:
             departure = Departure.of_view(view)
     record_departure(runs, attempt, departure, event.time, told_at=at)
+
+
+def _meter(event: MachineEvent, attempt: Attempt, *, runs: RunStore, machines: Machines, at: datetime) -> None:
+    """Note the starts and stops of a machine that is kept with the attempt that launched it."""
+    view = machines.machine(event.detail.instance_id)
+    launcher = attempt if attempt.launched_at is not None or view is None else launcher_of(runs, view)
+    if launcher is None or launcher.launched_at is None:
+        return
+    if view is not None:
+        launcher = note_sighting(runs, launcher, view, at)
+    if event.detail.state is not None and event.detail.state in STOPS:
+        # EC2 may show a later start already.
+        record_departure(runs, launcher, Departure(state=event.detail.state.value), event.time, told_at=at)
 
 
 def _is_of_an_earlier_use(event: MachineEvent, attempt: Attempt) -> bool:

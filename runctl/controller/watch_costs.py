@@ -1,7 +1,7 @@
 """Watch costs: settle machines that have ended, tell what all open runs cost, and warn people in time."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from runctl.model.machine import MachineView
 from runctl.model.names import Metric, Tag
 from runctl.model.notice import NoticeKind
 from runctl.model.price import PriceStep
-from runctl.model.run import PurchaseOption
+from runctl.model.run import PurchaseOption, Run
 from runctl.policy.reaping import is_kept
 from runctl.policy.watching import Seen, figures, is_over_cost, tellings
 
@@ -39,20 +39,23 @@ def watch_costs(
     attempts and machines hold hundreds.
     """
     at = now()
-    living = {view.instance_id: view for view in machines.tagged_machines() if not view.state.is_going}
+    shown = {view.instance_id: view for view in machines.tagged_machines()}
+    living = {view.instance_id: view for view in shown.values() if not view.state.is_going}
     unsettled = tuple(runs.unsettled_attempts())
     moved = _moved(unsettled, prices, at)
-    left = settle_attempts(unsettled, frozenset(living), moved, runs=runs, machines=machines, at=at)
+    left = settle_attempts(unsettled, shown, moved, runs=runs, machines=machines, at=at)
     attempts_of: defaultdict[RunId, list[Attempt]] = defaultdict(list)
     for attempt in left:
         attempts_of[attempt.run_id].append(with_prices(attempt, moved, prices))
     seen = tuple(Seen(run, tuple(attempts_of.pop(run.run_id, ()))) for run in runs.open_runs())
+    kept = _living(attempts_of, runs)
     others = tuple(attempt for attempts in attempts_of.values() for attempt in attempts)
-    found = figures(seen, others, ledger.month_usd(f"{at:%Y-%m}"), at)
+    found = figures(seen, kept, others, ledger.month_usd(f"{at:%Y-%m}"), at)
     ledger.save_figures(found)
     over = [each.run.run_id for each in seen if is_over_cost(each, at)]
     ours = {each.run.run_id for each in seen}
-    idle = [view for view in living.values() if view.tags.get(Tag.RUN, "") not in ours and not _is_kept(view, runs, at)]
+    owners = {each.run.run_id: each.run for each in kept}
+    idle = [view for view in living.values() if not _is_owned(view, ours, owners, runs, at)]
     told = _tell(seen, idle, runs=runs, notifications=notifications, at=at)
     at_times = {
         Metric.RUNS_OVER_COST: float(len(over)),
@@ -75,9 +78,24 @@ def watch_costs(
     }
 
 
-def _is_kept(view: MachineView, runs: RunStore, at: datetime) -> bool:
-    """Whether somebody keeps a machine without an open run; when it is idle, the reaper tells of it."""
-    run = runs.run(RunId(view.tags.get(Tag.RUN, "")))
+def _living(attempts_of: dict[RunId, list[Attempt]], runs: RunStore) -> tuple[Seen, ...]:
+    """Take out the ended runs whose machines have not ended: those that are kept, and a few that are about to go."""
+    found: list[Seen] = []
+    for run_id in [key for key, attempts in attempts_of.items() if any(each.owns_live_machine for each in attempts)]:
+        run = runs.run(run_id)
+        if run is not None:
+            found.append(Seen(run, tuple(attempts_of.pop(run_id))))
+    return tuple(found)
+
+
+def _is_owned(
+    view: MachineView, ours: Container[str], owners: Mapping[RunId, Run], runs: RunStore, at: datetime
+) -> bool:
+    """Whether an open run has the machine, or somebody keeps it; when a kept one is idle, the reaper tells of it."""
+    run_id = RunId(view.tags.get(Tag.RUN, ""))
+    if run_id in ours:
+        return True
+    run = owners.get(run_id) or runs.run(run_id)
     return run is not None and is_kept(run, at)
 
 

@@ -88,7 +88,12 @@ class Attempt(Model):
     """Size of the root volume. None: `DEFAULT_DISK_GIB`."""
     launched_at: UtcDatetime | None = None
     gone_at: UtcDatetime | None = None
-    """When EC2 stopped charging: the first `shutting-down` or `stopping`."""
+    """When EC2 stopped charging: the first `shutting-down` or `stopping`; of a machine that is kept `shutting-down`
+    alone, for a stop is not its end."""
+    stops: tuple[UtcDatetime, ...] = ()
+    restarts: tuple[UtcDatetime, ...] = ()
+    """When a machine that is kept was stopped and started again, as far as it was seen: notes, which
+    `runctl.policy.pauses` puts in order."""
     ended_at: UtcDatetime | None = None
     reason: Reason | None = None
     exit_code: int | None = None

@@ -16,7 +16,7 @@ class RunFigures(Model):
 
 
 class Figures(Model):
-    """All of it. The sums are of open runs but `month_usd`."""
+    """All of it. The sums are of open runs, and of machines that are kept after theirs, but `month_usd`."""
 
     at: UtcDatetime
     month: str
@@ -25,7 +25,7 @@ class Figures(Model):
     """Settled in this month, and spent so far by machines that are not settled."""
     usd_per_hour: Decimal
     forecast_usd: Decimal
-    """What open runs may yet cost: at today's prices, until their limits of time or money."""
+    """What they may yet cost: at today's prices, until the runs' limits of time or money and the kept machines' end."""
     unpriced: int = 0
     """Open runs that have a machine whose price nobody knows."""
     by_project: dict[str, Decimal] = {}

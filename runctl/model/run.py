@@ -1,6 +1,7 @@
 """A run: what the user asked for, and how it stands."""
 
 import shlex
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -308,6 +309,13 @@ class Run(Model):
     resumed_from: ResumedFrom | None = None
     version: Annotated[int, Field(ge=1)] = 1
     """Counts the writes; every write names the version that it read."""
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """When the controller ends the machine that it keeps; None for a run that keeps none."""
+        if self.spec.keep_machine_s is None:
+            return None
+        return self.created_at + timedelta(seconds=self.spec.keep_machine_s)
 
     @property
     def keeps_machine(self) -> bool:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from runctl.model.attempt import Attempt
 from runctl.model.run import RunSpec
 from runctl.policy.budget_ledger import CostUntil
-from runctl.policy.cost import attempt_cost
+from runctl.policy.cost import attempt_cost, use_of
+from runctl.policy.meter import charge_of, parts
 
 _SECOND = timedelta(seconds=1)
 
@@ -15,8 +16,8 @@ _SECOND = timedelta(seconds=1)
 def cost_until(spec: RunSpec, attempts: Iterable[Attempt], now: datetime) -> CostUntil:
     """Tell what the run had cost at a time until now, as its cost is known now.
 
-    Within an attempt the cost is taken to grow evenly. A machine whose price nobody knows is not free: it is booked at
-    what the run's own limit allows for an hour.
+    Within an attempt the cost is taken to grow evenly, between the stops and starts of a machine that is kept. One
+    whose price nobody knows is not free: it is booked at what the run's own limit allows for an hour.
     """
     spans = [span for attempt in attempts for span in _span(spec, attempt, now)]
 
@@ -29,6 +30,9 @@ def cost_until(spec: RunSpec, attempts: Iterable[Attempt], now: datetime) -> Cos
 def _span(spec: RunSpec, attempt: Attempt, now: datetime) -> list[tuple[Decimal, datetime, datetime]]:
     if attempt.instance_id is None or attempt.launched_at is None:
         return []
+    use = use_of(attempt)
+    if use is not None and use.pauses and use.steps:
+        return [(charge_of(use, part).usd, part.begin, part.end) for part in parts(use, now)]
     end = max(attempt.launched_at, attempt.gone_at or now)
     usd = attempt_cost(attempt, now)
     if usd is None:

@@ -12,7 +12,15 @@ from runctl.model.price import PriceSource, PriceStep
 from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption
 from runctl.model.status import Reason
 from runctl.policy import facts
-from runctl.policy.meter import MachineUse, beside_usd_per_hour, is_free_of_charge, meter, meter_between
+from runctl.policy.meter import (
+    MachineUse,
+    beside_usd_per_hour,
+    disk_usd_per_hour,
+    is_free_of_charge,
+    meter,
+    meter_between,
+)
+from runctl.policy.pauses import pauses
 
 _PAID_TWICE: Final = frozenset({Reason.SPOT_INTERRUPTION, Reason.MACHINE_LOST})
 """Endings after which what had not been saved is computed again, through nobody's fault."""
@@ -58,6 +66,7 @@ def use_of(attempt: Attempt) -> MachineUse | None:
             attempt.on_demand_usd_per_hour,
             is_free=settled.is_free,
             disk_gib=disk_gib,
+            pauses=pauses(attempt),
         )
     steps = attempt.price_steps
     if not steps and attempt.price_usd_per_hour is not None:
@@ -69,6 +78,7 @@ def use_of(attempt: Attempt) -> MachineUse | None:
         attempt.on_demand_usd_per_hour,
         is_free=is_free(attempt),
         disk_gib=disk_gib,
+        pauses=pauses(attempt),
     )
 
 
@@ -106,10 +116,13 @@ def on_demand_cost(attempt: Attempt, now: datetime) -> Decimal | None:
 
 
 def usd_per_hour(attempt: Attempt) -> Decimal | None:
-    """What the attempt's machine costs an hour now, disk and address included; None when its price is not known."""
+    """What the attempt's machine costs an hour now, disk and address included; its disk alone while it is stopped. None
+    when its price is not known."""
     use = use_of(attempt)
     if use is None:
         return Decimal(0)
+    if use.is_stopped:
+        return disk_usd_per_hour(use.disk_gib)
     if not use.steps:
         return None
     newest = max(use.steps, key=lambda step: step.since)

@@ -14,6 +14,7 @@ from typing import Final
 
 from runctl.model.price import PriceStep
 from runctl.model.run import DEFAULT_DISK_GIB
+from runctl.policy.pauses import Pause
 from runctl.policy.rates import DISK_USD_PER_GIB_HOUR, PUBLIC_ADDRESS_USD_PER_HOUR
 
 MINIMUM: Final = timedelta(seconds=60)
@@ -32,13 +33,29 @@ class MachineUse:
     launched_at: datetime
     """EC2's launch time."""
     gone_at: datetime | None
-    """When EC2 said `shutting-down` or `stopping`; None while it is charged."""
+    """When EC2 said `shutting-down`, or `stopping` of one that is not kept; None while it is charged."""
     steps: tuple[PriceStep, ...]
     """Prices by time, any order. Before the first the first holds."""
     on_demand_usd_per_hour: Decimal | None = None
     is_free: bool = False
     """Whether EC2 took the spot machine back within its first hour."""
     disk_gib: int = DEFAULT_DISK_GIB
+    pauses: tuple[Pause, ...] = ()
+    """When it was stopped, in order: its disk alone is charged then."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its disk alone costs now."""
+        return bool(self.pauses) and self.pauses[-1].until is None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a machine's bill: the time between a start and a stop, or between a stop and a start."""
+
+    begin: datetime
+    end: datetime
+    is_running: bool
 
 
 @dataclass(frozen=True)
@@ -64,12 +81,47 @@ def charged_span(launched_at: datetime, gone_at: datetime | None, now: datetime)
 
 def meter(use: MachineUse, now: datetime) -> Charge:
     """Tell what a machine has cost until its end, or until now. Raises ValueError when no price is known."""
-    span = charged_span(use.launched_at, use.gone_at, now)
-    end = use.launched_at + span
+    charges = [charge_of(use, part) for part in parts(use, now)]
+    on_demand = [charge.on_demand_usd for charge in charges if charge.on_demand_usd is not None]
+    return Charge(
+        sum((charge.machine_usd for charge in charges), Decimal(0)),
+        sum((charge.beside_usd for charge in charges), Decimal(0)),
+        sum(on_demand, Decimal(0)) if len(on_demand) == len(charges) else None,
+    )
+
+
+def parts(use: MachineUse, now: datetime) -> tuple[Part, ...]:
+    """Cut a machine's bill at its stops and starts; each start is charged a minute at least."""
+    end = use.gone_at or now
+    found: list[Part] = []
+    started: datetime | None = use.launched_at
+    for pause in use.pauses:
+        if started is None or pause.since >= end:
+            break
+        until = min(end, pause.until or end)
+        found.append(_running(started, pause.since, now))
+        if until > found[-1].end:
+            found.append(Part(found[-1].end, until, is_running=False))
+        started = pause.until if pause.until is not None and pause.until < end else None
+    if started is not None:
+        found.append(_running(started, end, now))
+    return tuple(found)
+
+
+def charge_of(use: MachineUse, part: Part) -> Charge:
+    """Tell what a piece of the bill comes to."""
+    span = part.end - part.begin
+    if not part.is_running:
+        disk = usd_for(disk_usd_per_hour(use.disk_gib), span)
+        return Charge(Decimal(0), disk, disk)
     beside = usd_for(beside_usd_per_hour(use.disk_gib), span)
     on_demand = None if use.on_demand_usd_per_hour is None else usd_for(use.on_demand_usd_per_hour, span) + beside
-    machine = Decimal(0) if use.is_free else integral_usd(use.steps, use.launched_at, end)
+    machine = Decimal(0) if use.is_free else integral_usd(use.steps, part.begin, part.end)
     return Charge(machine, beside, on_demand)
+
+
+def _running(begin: datetime, end: datetime, now: datetime) -> Part:
+    return Part(begin, begin + charged_span(begin, end, now), is_running=True)
 
 
 def meter_between(use: MachineUse, start: datetime, end: datetime) -> Decimal:
@@ -87,7 +139,12 @@ def is_free_of_charge(*, is_spot: bool, taken_back: bool, launched_at: datetime,
 
 def beside_usd_per_hour(disk_gib: int) -> Decimal:
     """What an hour of a machine's disk and public address costs."""
-    return disk_gib * DISK_USD_PER_GIB_HOUR + PUBLIC_ADDRESS_USD_PER_HOUR
+    return disk_usd_per_hour(disk_gib) + PUBLIC_ADDRESS_USD_PER_HOUR
+
+
+def disk_usd_per_hour(disk_gib: int) -> Decimal:
+    """What an hour of a machine's disk costs, which is all of a stopped one: its address is given back."""
+    return disk_gib * DISK_USD_PER_GIB_HOUR
 
 
 def integral_usd(steps: Sequence[PriceStep], start: datetime, end: datetime) -> Decimal:

@@ -90,9 +90,8 @@ def judge(sighting: Sighting, stack_name: str, now: datetime) -> Judgement:
 def is_kept(run: Run, now: datetime) -> bool:
     """Whether somebody keeps the machine that an ended run launched: as long as it was asked for, and until the reaper,
     which ends it then and stops it when it is idle, must have told people of it."""
-    kept_for = timedelta(seconds=run.spec.keep_machine_s or 0)
-    ended_well = run.spec.keep_machine_s is not None and run.reason is Reason.COMPLETED
-    return ended_well and now - run.created_at < kept_for + timing.REAPER_GRACE
+    until = run.kept_until
+    return until is not None and run.reason is Reason.COMPLETED and now < until + timing.REAPER_GRACE
 
 
 def _judge_kept(sighting: Sighting, run: Run, now: datetime) -> Judgement:
@@ -101,9 +100,9 @@ def _judge_kept(sighting: Sighting, run: Run, now: datetime) -> Judgement:
     view = sighting.view
     if sighting.last_use is not None and not sighting.last_use[0].status.is_terminal:
         return Judgement(Verdict.KEEP, f"run {sighting.last_use[0].run_id} trains on it")
-    kept_for = timedelta(seconds=run.spec.keep_machine_s or 0)
-    if now - run.created_at >= kept_for:
-        return Judgement(Verdict.END, f"it was to be kept until {iso(run.created_at + kept_for)}")
+    until = run.kept_until or run.created_at
+    if now >= until:
+        return Judgement(Verdict.END, f"it was to be kept until {iso(until)}")
     if view.state is not MachineState.RUNNING:
         return Judgement(Verdict.KEEP, f"it is {view.state} and kept")
     ended_at = None if sighting.last_use is None else sighting.last_use[1].ended_at

@@ -11,6 +11,7 @@ from runctl.model.price import PriceStep, Settlement, Spending
 from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption, Run
 from runctl.policy.cost import is_free, recomputed_usd, rests_on_bundled
 from runctl.policy.meter import MachineUse, charged_span, is_free_of_charge, meter, steps_between
+from runctl.policy.pauses import FIRST_START_WITHIN, pauses
 
 EVIDENCE_WITHIN: Final = timedelta(minutes=10)
 """EC2 names the reason of an end by the time at which the machine is `terminated`, a minute or two after
@@ -48,6 +49,7 @@ def settlement_of(
         attempt.on_demand_usd_per_hour,
         is_free=free,
         disk_gib=attempt.disk_gib or DEFAULT_DISK_GIB,
+        pauses=pauses(attempt),
     )
     charge = meter(use, now)
     again = recomputed_usd((*earlier, attempt)) - recomputed_usd(earlier)
@@ -86,8 +88,11 @@ def spending_of(run: Run, attempt: Attempt, settlement: Settlement) -> Spending:
 
 
 def _launched(at: datetime, view: MachineView | None) -> datetime:
-    """EC2's own launch time where it still shows the machine; ours is when its answer came."""
-    return at if view is None or view.launched_at is None else view.launched_at
+    """EC2's own launch time where it still shows the machine; ours is when its answer came. Of one that was started
+    again it shows the last start only."""
+    if view is None or view.launched_at is None or view.launched_at > at + FIRST_START_WITHIN:
+        return at
+    return view.launched_at
 
 
 def _gone(at: datetime, view: MachineView | None) -> datetime:

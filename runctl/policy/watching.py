@@ -28,7 +28,8 @@ _HOUR: Final = Decimal(3_600)
 
 @dataclass(frozen=True)
 class Seen:
-    """An open run, with those of its attempts that are not settled, each with the prices in force."""
+    """An open run, or one whose machine is kept, with those of its attempts that are not settled, each with the prices
+    in force."""
 
     run: Run
     attempts: Sequence[Attempt]
@@ -92,14 +93,17 @@ def _progress(seen: Seen, now: datetime) -> Telling | None:
     return Telling(NoticeKind.NO_PROGRESS, text, f"{run.attempt}")
 
 
-def figures(seen: Sequence[Seen], others: Sequence[Attempt], settled_usd: Decimal, now: datetime) -> Figures:
-    """Add up what is seen. `others` are unsettled attempts of runs that have ended; `settled_usd` is the month's."""
+def figures(
+    seen: Sequence[Seen], kept: Sequence[Seen], others: Sequence[Attempt], settled_usd: Decimal, now: datetime
+) -> Figures:
+    """Add up what is seen. `kept` are ended runs whose machines have not ended, stopped ones too; `others` are
+    unsettled attempts of runs whose machines have. `settled_usd` is the month's."""
     by_project: defaultdict[str, Decimal] = defaultdict(Decimal)
     by_user: defaultdict[str, Decimal] = defaultdict(Decimal)
     by_pool: defaultdict[str, Decimal] = defaultdict(Decimal)
     runs: dict[str, RunFigures] = {}
     running, hourly, forecast, unpriced = costs.run_cost(others, now).accrued_usd, Decimal(0), Decimal(0), 0
-    for each in seen:
+    for each in (*seen, *kept):
         spent, an_hour = each.usd(now), each.usd_per_hour
         cost = costs.run_cost(each.attempts, now)
         unpriced += not cost.is_complete
@@ -111,9 +115,10 @@ def figures(seen: Sequence[Seen], others: Sequence[Attempt], settled_usd: Decima
         for attempt in each.attempts:
             if attempt.owns_live_machine:
                 by_pool[pool_name(attempt)] += costs.usd_per_hour(attempt) or Decimal(0)
-        runs[each.run.run_id] = RunFigures(
-            usd=round(spent, 6), usd_per_hour=round(an_hour, 6), project=each.run.project, user=each.run.user
-        )
+        if not each.run.status.is_terminal:
+            runs[each.run.run_id] = RunFigures(
+                usd=round(spent, 6), usd_per_hour=round(an_hour, 6), project=each.run.project, user=each.run.user
+            )
     return Figures(
         at=now,
         month=f"{now:%Y-%m}",
@@ -129,6 +134,9 @@ def figures(seen: Sequence[Seen], others: Sequence[Attempt], settled_usd: Decima
 
 
 def _yet_to_spend(seen: Seen, spent: Decimal, usd_per_hour: Decimal, now: datetime) -> Decimal:
+    if seen.run.status.is_terminal:
+        left = (seen.run.kept_until or now) - now
+        return usd_per_hour * max(0, left // timedelta(seconds=1)) / _HOUR
     left_s = max(0, seen.run.spec.max_runtime_s - trained(seen, now) // timedelta(seconds=1))
     at_most = usd_per_hour * left_s / _HOUR
     limit = seen.run.spec.max_cost_usd

@@ -10,7 +10,7 @@ from runctl.model.machine import MachineState
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import Reason, RunStatus
 from tests.cli.command_line import CommandLine
-from tests.client.deployment import a_run, an_attempt
+from tests.client.deployment import NOW, a_run, an_attempt
 
 CREATION = "r-1hx3k7paaaaa"
 LATER = "r-1hx3k7pbbbbb"
@@ -32,8 +32,10 @@ def kept(
     """A machine that ada keeps; nothing trains on it."""
     run = a_run(CREATION, status=RunStatus.SUCCEEDED, reason=Reason.COMPLETED)
     spec = run.spec.model_copy(update={"keep_machine_s": 86_400})
-    runctl.deployment.add(run.model_copy(update={"spec": spec}), an_attempt(CREATION))
-    runctl.deployment.machines.add(MACHINE, state, run_id=CREATION, purchase_option=option)
+    attempt = an_attempt(CREATION, reason=Reason.COMPLETED)
+    runctl.deployment.add(run.model_copy(update={"spec": spec}), attempt)
+    times = {"launched_at": attempt.launched_at, "changed_at": None if state is MachineState.RUNNING else NOW}
+    runctl.deployment.machines.add(MACHINE, state, run_id=CREATION, purchase_option=option, **times)
     if online:
         runctl.deployment.machines.online.add(MACHINE)
 
@@ -187,6 +189,35 @@ def test_status_says_whose_it_is_until_when_and_what_trains_on_it(runctl: Comman
 
     assert (data["state"], data["ssm_online"], data["owner"]) == ("running", True, "ada")
     assert (data["busy_with"], data["kept_until"]) == (LATER, "2026-11-25T09:25:00.000Z")
+
+
+def test_status_says_what_it_costs(runctl: CommandLine) -> None:
+    kept(runctl)
+
+    data = runctl.json("aws", "status", MACHINE).data
+    text = runctl("aws", "status", MACHINE).stdout
+
+    assert data["usd_per_hour"] > data["cost_usd"] > 0
+    assert " so far, $" in text
+    assert "for its disk" not in text
+
+
+def test_status_of_a_stopped_machine_says_what_its_disk_costs(runctl: CommandLine) -> None:
+    kept(runctl, MachineState.STOPPED, online=False)
+
+    data = runctl.json("aws", "status", MACHINE).data
+
+    assert data["usd_per_hour"] == pytest.approx(100 * 0.08 / 730, abs=1e-6)
+    assert "an hour for its disk, while it is stopped" in runctl("aws", "status", MACHINE).stdout
+
+
+def test_resources_show_a_stopped_machine_at_the_price_of_its_disk(runctl: CommandLine) -> None:
+    kept(runctl, MachineState.STOPPED, online=False)
+
+    (resource,) = runctl.json("resources", "cost").data["resources"]
+
+    assert resource["usd_per_hour"] == pytest.approx(100 * 0.08 / 730, abs=1e-6)
+    assert (resource["uptime_s"], resource["state"]) == (0, "stopped")
 
 
 def test_wait_ssm_looks_until_ssm_answers(runctl: CommandLine) -> None:

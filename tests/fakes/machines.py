@@ -97,7 +97,7 @@ class FakeMachines:
         view = self._views[instance_id]
         assert Tag.RUN in view.tags
         assert view.purchase_option is PurchaseOption.ON_DEMAND, "EC2 refuses to stop a one-time spot machine"
-        self._views[instance_id] = view.model_copy(update={"state": MachineState.STOPPED})
+        self._change(instance_id, state=MachineState.STOPPED, changed_at=self.clock().replace(microsecond=0))
 
     def terminate(self, instance_id: InstanceId) -> None:
         view = self._views.get(instance_id)
@@ -135,6 +135,11 @@ class FakeMachines:
     def boot(self, instance_id: InstanceId) -> None:
         """Let a machine run."""
         self._change(instance_id, state=MachineState.RUNNING)
+
+    def start(self, instance_id: InstanceId) -> None:
+        """Let a person start a stopped machine: EC2 shows the time of the last start only."""
+        assert self._views[instance_id].state is MachineState.STOPPED
+        self._change(instance_id, state=MachineState.RUNNING, changed_at=None, launched_at=self.clock())
 
     def go(
         self,

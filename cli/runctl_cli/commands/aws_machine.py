@@ -22,17 +22,18 @@ INSTANCE = click.argument("instance_id", metavar="INSTANCE")
 def status(invocation: Invocation, instance_id: str) -> None:
     """Say how a machine stands.
 
-    Its state, whether SSM answers, whose it is, until when it is kept, and what trains on it.
+    Its state, whether SSM answers, whose it is, until when it is kept, what it costs, and what trains on it.
     """
     machines = invocation.client.machines
     machine = machines.find(instance_id)
     online = not machine.view.state.is_going and machines.is_online(machine.instance_id)
+    cost = machines.cost(machine)
 
     def text() -> None:
-        for line in machine_lines(machine, online=online):
+        for line in machine_lines(machine, online=online, cost=cost):
             click.echo(line)
 
-    invocation.answer(machine_document(machine, online=online), text)
+    invocation.answer(machine_document(machine, online=online, cost=cost), text)
 
 
 @click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws wait i-0abc1234def567890")

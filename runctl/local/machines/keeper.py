@@ -132,8 +132,10 @@ class MachineKeeper:
         self._start_boot(runtime, self._boot_delay_s)
 
     def start(self, machine: Machine) -> None:
-        """Start a stopped instance again."""
+        """Start a stopped instance again. Its launch time is that of the last start then (EC2 API Reference,
+        `Instance`)."""
         runtime = self._runtimes[machine.instance_id]
+        machine.launched_at = now().isoformat()
         runtime.end_asked = asyncio.Event()
         self._move(runtime, State.PENDING, None, "")
         self._start_boot(runtime, self._boot_delay_s)

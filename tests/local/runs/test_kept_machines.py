@@ -78,13 +78,18 @@ def test_machine_is_stopped_and_started_and_trains_again(cloud: Cloud, machine: 
     cloud.runctl("aws", "stop", machine)
     cloud.machine_in_state(None, "stopped")
     stopped = cloud.runctl("aws", "train", machine, "succeed.py")
+    disk = cloud.runctl("aws", "status", machine).data
     started = cloud.runctl("aws", "start", machine, "--wait")
     trained = cloud.runctl("aws", "train", machine, "succeed.py", "--wait")
+    again = cloud.runctl("aws", "status", machine).data
 
     assert stopped.exit_code == 4
     assert f"runctl aws start {machine}" in stopped.document["errors"][0]["hint"]
     assert started.exit_code == 0, started
     assert (trained.exit_code, trained.data["status"]) == (0, "SUCCEEDED"), trained
+    assert 0 < disk["usd_per_hour"] < again["usd_per_hour"] / 1.5
+    assert again["launched_at"] > disk["launched_at"]
+    assert 0 < disk["cost_usd"] < again["cost_usd"]
 
 
 def test_spot_machine_is_created_and_ends_when_it_is_told_to(cloud: Cloud, folder: str) -> None:
