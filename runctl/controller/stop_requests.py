@@ -5,7 +5,7 @@ from datetime import datetime
 from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.ports import Commands, RunStore, TaskTokens
 from runctl.controller.reaction import react
-from runctl.controller.stopping import leave_now, save_and_leave
+from runctl.controller.stopping import ask_to_leave
 from runctl.controller.timeline import event_of_run
 from runctl.model.run import Run, StopRequest
 from runctl.model.stop import StopCommand
@@ -24,30 +24,24 @@ def carry_out(
     run: Run, ports: Concluding, *, tokens: TaskTokens, commands: Commands, at: datetime, at_once: bool = False
 ) -> str:
     """Let a run that was asked to stop save and end; one that holds no machine ends now. Answers a sentence."""
-    runs, machines = ports.runs, ports.machines
+    runs = ports.runs
     # Two machines while one hands over to the other: the one that is being taken back trains, and is asked to save.
     held = [each for each in runs.attempts(run.run_id) if each.reason is None and not holds_nothing(each)]
     if not held:
         conclude(run.run_id, ports)
         return "The run held no machine and has ended."
-    text = "The run's training has ended already; the run is being concluded."
-    for attempt in held:
-        if attempt.is_settled:
-            continue
-        if at_once:
-            leave_now(run, attempt, runs=runs, machines=machines, commands=commands, at=at)
-            text = "The run's machine is being ended."
-        else:
-            save_and_leave(
-                run, attempt, runs=runs, machines=machines, commands=commands, schedules=ports.schedules, at=at
-            )
-            text = (
-                "The run had not begun to train; its machine is being ended."
-                if all(each.command_id is None for each in held)
-                else f"The run was asked to save and end, within {run.spec.save_limit_s} s; then its machine is ended."
-            )
-    react(run.run_id, run.attempt, tokens=tokens, ports=ports)
-    return text
+    busy = [attempt for attempt in held if not attempt.is_settled]
+    try:
+        ask_to_leave(run, busy, ports, commands=commands, at=at, at_once=at_once)
+    finally:  # what could not be asked keeps no waiting state from its answer
+        react(run.run_id, run.attempt, tokens=tokens, ports=ports)
+    if not busy:
+        return "The run's training has ended already; the run is being concluded."
+    if at_once:
+        return "The run's machine is being ended."
+    if all(each.command_id is None for each in held):
+        return "The run had not begun to train; its machine is being ended."
+    return f"The run was asked to save and end, within {run.spec.save_limit_s} s; then its machine is ended."
 
 
 def _event(request: StopRequest, command: StopCommand, why: str) -> TimelineEvent:

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from runctl.controller.departures import record_departure
+from runctl.controller.kept_machines import end_for_good
 from runctl.controller.ports import Machines, RunStore
-from runctl.controller.timeline import event_of_run
 from runctl.errors import RunctlError
 from runctl.model.attempt import Attempt
 from runctl.model.ids import InstanceId, RunId
@@ -14,8 +13,6 @@ from runctl.model.machine import MachineView
 from runctl.model.names import Tag
 from runctl.model.run import Run
 from runctl.model.sweep import Deed
-from runctl.model.timeline import TimelineKind
-from runctl.policy.facts import Departure
 from runctl.policy.reaping import Judgement, Sighting, Verdict, judge
 
 
@@ -63,7 +60,7 @@ def end_strays(
             if not dry_run and stops:
                 machines.stop(view.instance_id)
             elif not dry_run:
-                _end(view, deed, runs=runs, machines=machines, at=at)
+                end_for_good(view, deed.run_id, deed.text, runs=runs, machines=machines, at=at)
         except RunctlError as fault:
             if struck_at is not None:
                 # What could not be looked at is where it was.
@@ -108,15 +105,3 @@ def _last_use(instance_id: InstanceId, runs: RunStore) -> tuple[Run, Attempt] | 
         return None
     run, attempt = runs.run(newest[0]), runs.attempt(*newest)
     return None if run is None or attempt is None else (run, attempt)
-
-
-def _end(view: MachineView, deed: Deed, *, runs: RunStore, machines: Machines, at: datetime) -> None:
-    machines.terminate(view.instance_id)
-    if deed.run_id is None:
-        return
-    told = event_of_run(deed.run_id, TimelineKind.MACHINE_TERMINATED, at, deed.text)
-    runs.add_events([told.model_copy(update={"event_id": f"reaped-{view.instance_id}"})])
-    owner = next((each for each in runs.attempts(deed.run_id) if each.instance_id == view.instance_id), None)
-    now_shown = machines.machine(view.instance_id)
-    if owner is not None and now_shown is not None and now_shown.state.is_going:
-        record_departure(runs, owner, Departure.of_view(now_shown), at)

@@ -8,7 +8,7 @@ from runctl.controller.conclusion import Concluding, conclude
 from runctl.controller.loading import load_run
 from runctl.controller.ports import Commands, RunStore
 from runctl.controller.stale import until_written
-from runctl.controller.stopping import save_and_leave
+from runctl.controller.stopping import ask_to_leave
 from runctl.controller.timeline import event_of_run
 from runctl.model.ids import RunId
 from runctl.model.run import Run, StopRequest
@@ -44,16 +44,8 @@ def take_over(
         return "nothing"
     run = until_written(lambda: _mark(ports.runs, run_id, event))
     training = [each for each in ports.runs.attempts(run_id) if each.command_id is not None and not each.is_settled]
-    for attempt in training:
-        save_and_leave(
-            run,
-            attempt,
-            runs=ports.runs,
-            machines=ports.machines,
-            commands=commands,
-            schedules=ports.schedules,
-            at=ports.now(),
-        )
+    if training:
+        ask_to_leave(run, training, ports, commands=commands, at=ports.now())
     if any(each.command_id is not None and not each.is_settled for each in ports.runs.attempts(run_id)):
         return "stopping"
     conclude(run_id, ports)

@@ -1,13 +1,14 @@
 """Watch limits: the second line behind the one-time schedules, and the budgets of account, projects and users."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from runctl.controller.conclusion import Concluding
+from runctl.controller.kept_machines import stop_kept
 from runctl.controller.limits import enforce, enforce_limits, stop_at_limit
 from runctl.controller.money import book_spending, reconcile_reservation
 from runctl.controller.ports import Commands, Prices, TaskTokens
@@ -24,6 +25,7 @@ from runctl.policy.budget_periods import period_start
 from runctl.policy.budget_sentences import budget_name
 from runctl.policy.budget_spend import cost_until
 from runctl.policy.cost import usd
+from runctl.policy.pauses import may_rest
 
 BOOKED_A_TURN: Final = 50
 """Runs whose spending is booked in one turn of the watch after a day has begun: three ledgers each are written."""
@@ -58,10 +60,29 @@ def watch_limits(*, ports: Concluding, prices: Prices, tokens: TaskTokens, comma
             faults.append(fault)
     _book_finished_days(opened, ports, at)
     closed = _close_reservations(held.values(), {each.run.run_id for each in opened}, ports, at)
-    stopped = _watch_budgets(opened, ports, tokens=tokens, commands=commands, at=at, faults=faults)
+    kept = _kept(attempts_of, {each.run.run_id for each in opened}, held)
+    stopped, rested = _watch_budgets(opened, kept, ports, tokens=tokens, commands=commands, at=at, faults=faults)
     if faults:
         raise faults[0]
-    return {"looked_at": len(opened), "stopped_by_budgets": stopped, "closed_reservations": closed}
+    return {
+        "looked_at": len(opened),
+        "stopped_by_budgets": stopped,
+        "machines_stopped_by_budgets": len(rested),
+        "closed_reservations": closed,
+    }
+
+
+def _kept(
+    attempts_of: Mapping[RunId, Sequence[Attempt]], opened: Container[RunId], held: Mapping[RunId, Reservation]
+) -> list[tuple[Attempt, Reservation]]:
+    """The attempts that launched machines which live on after their runs, with whose ledgers they count in."""
+    return [
+        (attempt, held[run_id])
+        for run_id, attempts in attempts_of.items()
+        if run_id in held and run_id not in opened
+        for attempt in attempts
+        if attempt.owns_live_machine and may_rest(attempt)
+    ]
 
 
 def _open(
@@ -109,14 +130,16 @@ def _close_reservations(
 
 def _watch_budgets(
     opened: Sequence[_Open],
+    kept: Sequence[tuple[Attempt, Reservation]],
     ports: Concluding,
     *,
     tokens: TaskTokens,
     commands: Commands,
     at: datetime,
     faults: list[RunctlError],
-) -> list[RunId]:
+) -> tuple[list[RunId], list[str]]:
     stopped: list[RunId] = []
+    rested: list[str] = []
     for stored in ports.runs.budgets.ledgers():
         ledger = as_of(stored, at)
         members = [each for each in opened if ledger.scope in scopes_of(each.run.project, each.run.user)]
@@ -127,23 +150,21 @@ def _watch_budgets(
             if budget.action is not BudgetAction.STOP_ALL or spent < budget.amount_usd:
                 continue
             reached = Reached(Reason.BUDGET, f"{name}, is used up: {usd(spent)} is spent.")
+            by = f"the budget of {ledger.scope}"
             for each in members:
                 if each.run.stop_request is not None:
                     continue
                 try:
-                    stop_at_limit(
-                        each.run,
-                        reached,
-                        ports,
-                        tokens=tokens,
-                        commands=commands,
-                        at=at,
-                        by=f"the budget of {ledger.scope}",
-                    )
+                    stop_at_limit(each.run, reached, ports, tokens=tokens, commands=commands, at=at, by=by)
                     stopped.append(each.run.run_id)
                 except RunctlError as fault:
                     faults.append(fault)
-    return stopped
+            launchers = [attempt for attempt, reservation in kept if ledger.scope in reservation.scopes]
+            deeds = stop_kept(launchers, reached, ports, tokens=tokens, commands=commands, at=at, by=by, faults=faults)
+            if deeds:
+                ports.notifications.send(f"runctl: {by} stopped {len(deeds)} kept machines", "\n".join(deeds))
+            rested += deeds
+    return stopped, rested
 
 
 def _spent(ledger: Ledger, period: BudgetPeriod, members: Sequence[_Open], at: datetime) -> Decimal:

@@ -110,6 +110,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
         Function.WATCH_COSTS: (
             Need.READ_LEDGER,
             *CONCLUDES,
+            Need.STOP_MACHINES,
             Need.WRITE_HANDOFF,
             Need.ANSWER_TOKENS,
             *_COMMANDS,

@@ -5,16 +5,25 @@ from decimal import Decimal
 
 import pytest
 
-from runctl.model.budget import ACCOUNT, BudgetPeriod
+from runctl.controller.conclusion import Concluding
+from runctl.controller.kept_machines import stop_kept
+from runctl.errors import RunctlError, Throttled
+from runctl.model.agent_event import AgentEventKind, EndedWhy
+from runctl.model.budget import ACCOUNT, Budget, BudgetAction, BudgetPeriod, Scope
 from runctl.model.ids import InstanceId
 from runctl.model.machine import MachineState
-from runctl.model.names import Metric
+from runctl.model.names import Metric, Tag
 from runctl.model.run import PurchaseOption
-from runctl.model.service_events import MachineEvent
+from runctl.model.service_events import BusEvent, MachineEvent
+from runctl.model.status import Reason
+from runctl.model.timeline import TimelineKind
+from runctl.policy.budget_ledger import opened
+from runctl.policy.budget_limits import Reached
 from runctl.policy.meter import beside_usd_per_hour
 from runctl.policy.rates import DISK_USD_PER_GIB_HOUR
 from tests.controller.test_kept_machines import OTHER_RUN_ID, ended, kept_machine, on
-from tests.factories import RUN_ID, make_spec
+from tests.factories import RUN_ID, make_detail, make_end, make_run, make_spec
+from tests.fakes.state_machine import Execution
 from tests.fakes.world import World
 
 HOUR = 3_600
@@ -173,3 +182,138 @@ def test_ledger_equals_the_machine_seconds_whatever_events_are_lost_and_however_
     watch(world)
 
     assert near(spent_usd(world), running * RUNNING + stopped * STOPPED)
+
+
+# -- a budget that stops all -----------------------------------------------------------------------------------------
+
+
+def stop_all(world: World, scope: str = "account") -> None:
+    """Set a monthly budget that is used up."""
+    of = Scope.of_key(scope)
+    ledger = world.runs.budgets.ledger(of)
+    budget = Budget(amount_usd=Decimal("0.000001"), action=BudgetAction.STOP_ALL, set_by="ada", set_at=world.clock())
+    fresh = ledger or opened(of, world.clock())
+    assert world.runs.budgets.set_budget(fresh, BudgetPeriod.MONTH, budget, is_new=ledger is None)
+
+
+def state_of(world: World, machine: InstanceId) -> MachineState:
+    view = world.machines.machine(machine)
+    assert view is not None
+    return view.state
+
+
+def test_budget_that_stops_all_stops_an_idle_kept_machine_once_and_says_so() -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    stop_all(world, "user#ada")
+
+    answers = [world.watch_limits() for _ in range(3)]
+
+    assert [answer["machines_stopped_by_budgets"] for answer in answers] == [1, 0, 0]
+    assert state_of(world, machine) is MachineState.STOPPED
+    told = [sent for sent in world.notifications.sent if "kept machine" in sent[0]]
+    assert len(told) == 1
+    assert machine in told[0][1]
+    assert "the budget of user ada" in told[0][0]
+
+
+def test_budget_that_stops_all_ends_an_idle_spot_machine() -> None:
+    world = World()
+    machine = kept_machine(world)
+    stop_all(world)
+
+    world.watch_limits()
+
+    assert world.machines.terminated == [machine]
+    assert TimelineKind.MACHINE_TERMINATED in world.timeline()
+
+
+def test_budget_that_stops_all_lets_the_run_on_a_kept_machine_save_first() -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    execution = on(world, machine)
+    execution.advance()
+    stop_all(world, "user#ada")
+
+    world.watch_limits()
+    while_saving = state_of(world, machine)
+    data = make_end(EndedWhy.STOP, 75)
+    detail = make_detail(world.attempt(run_id=OTHER_RUN_ID), AgentEventKind.TRAINING_ENDED, data, at=world.clock())
+    world.observe_agent(BusEvent(time=world.clock(), detail=detail))
+    execution.advance()
+    world.watch_limits()
+
+    assert while_saving is MachineState.PENDING or while_saving is MachineState.RUNNING
+    assert world.run(OTHER_RUN_ID).reason is Reason.BUDGET
+    assert world.commands.verbs[-1] == "stop"
+    assert state_of(world, machine) is MachineState.STOPPED
+
+
+def test_run_of_somebody_else_on_the_machine_of_a_spent_budget_saves_and_leaves_too() -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    world.runs.create_run(make_run(run_id=OTHER_RUN_ID, machine=machine, user="bob"))
+    Execution(world, OTHER_RUN_ID).advance()
+    stop_all(world, "user#ada")
+
+    world.watch_limits()
+
+    request = world.run(OTHER_RUN_ID).stop_request
+    assert request is not None
+    assert request.requested_by == "the budget of user ada"
+
+
+def test_budget_of_another_scope_leaves_a_kept_machine_alone() -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    stop_all(world, "project#other")
+
+    world.watch_limits()
+
+    assert world.machines.alive == [machine]
+
+
+def test_protected_machine_is_left_alone_by_budgets() -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    view = world.machines.machine(machine)
+    assert view is not None
+    world.machines.add(view.model_copy(update={"tags": {**view.tags, Tag.PROTECTED: ""}}))
+    stop_all(world)
+
+    world.watch_limits()
+
+    assert world.machines.alive == [machine]
+
+
+def test_kept_machine_that_cannot_be_stopped_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    machine = kept_machine(world, SPEC)
+    view = world.machines.machine(machine)
+    assert view is not None
+    other = InstanceId("i-0fffffffffffffff0")
+    world.machines.add(view.model_copy(update={"instance_id": other}))
+    launchers = [world.attempt(1), world.attempt(1).model_copy(update={"instance_id": other})]
+    ports = Concluding(world.runs, world.machines, world.bucket, world.schedules, world.notifications, world.clock)
+    faults: list[RunctlError] = []
+    stopped = world.machines.stop
+
+    def refuse_first(instance_id: InstanceId) -> None:
+        if instance_id == machine:
+            raise Throttled("EC2 is busy.")
+        stopped(instance_id)
+
+    monkeypatch.setattr(world.machines, "stop", refuse_first)
+    deeds = stop_kept(
+        launchers,
+        Reached(Reason.BUDGET, "It is used up."),
+        ports,
+        tokens=world.tokens,
+        commands=world.commands,
+        at=world.clock(),
+        by="a budget",
+        faults=faults,
+    )
+
+    assert (state_of(world, machine).is_going, state_of(world, other)) == (False, MachineState.STOPPED)
+    assert ([type(fault) for fault in faults], len(deeds)) == ([Throttled], 1)

@@ -1,10 +1,10 @@
 """A run is asked to stop: at each stage, gently and at once, by a person, a limit and the schedule."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from runctl.errors import NotFoundError
+from runctl.errors import NotFoundError, Throttled
 from runctl.model import timing
 from runctl.model.agent_event import EndedWhy
 from runctl.model.ids import RunId
@@ -12,7 +12,7 @@ from runctl.model.machine import SPOT_TERMINATION
 from runctl.model.names import State
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.controller.stages import start, to_preparing, to_training, to_wait_for_ssm
+from tests.controller.stages import start, to_fence, to_preparing, to_training, to_wait_for_ssm
 from tests.factories import RUN_ID, make_spec
 from tests.fakes.world import World
 
@@ -298,3 +298,30 @@ def test_a_run_that_was_asked_to_stop_stays_stopping_until_it_has_ended() -> Non
         RunStatus.STOPPING,
         RunStatus.STOPPING,
     ]
+
+
+def test_a_machine_that_cannot_be_asked_keeps_no_other_from_its_stop() -> None:
+    world = World()
+    to_fence(world)
+    world.commands.busy.add(world.machine(1))
+
+    with pytest.raises(Throttled):
+        world.stop_run()
+    stopped = [machine for machine, script in world.commands.sent if " stop " in script]
+
+    assert stopped == [world.machine(2)]
+    assert RUN_ID in world.schedules.times
+
+
+def test_a_schedule_that_cannot_be_set_keeps_no_machine_from_its_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    to_training(world)
+
+    def refuse(run_id: RunId, at: datetime) -> None:
+        raise Throttled("EventBridge Scheduler is busy.")
+
+    monkeypatch.setattr(world.schedules, "terminate_at", refuse)
+    with pytest.raises(Throttled):
+        world.stop_run()
+
+    assert world.commands.verbs == ["start", "stop"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from runctl.errors import MachineNotReady
+from runctl.errors import MachineNotReady, Throttled
 from runctl.model import keys
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
@@ -24,6 +24,8 @@ class FakeCommands:
     """SSM: knows the machines that are `online`, and keeps what was sent."""
 
     online: set[InstanceId] = field(default_factory=set[InstanceId])
+    busy: set[InstanceId] = field(default_factory=set[InstanceId])
+    """Machines for which SSM throttles us."""
     sent: list[tuple[InstanceId, str]] = field(default_factory=list[tuple[InstanceId, str]])
 
     def is_online(self, instance_id: InstanceId) -> bool:
@@ -32,6 +34,8 @@ class FakeCommands:
     def send(self, instance_id: InstanceId, script: str, *, comment: str) -> str:
         if instance_id not in self.online:
             raise MachineNotReady(f"SSM does not know {instance_id}.")
+        if instance_id in self.busy:
+            raise Throttled("SSM is busy.")
         self.sent.append((instance_id, script))
         return f"command-{len(self.sent)}"
 
