@@ -88,6 +88,8 @@ class Job:
     resume_points: tuple[ResumePoint, ...]
     must_fence: bool
     keep_machine: bool
+    """However the attempt ends."""
+    keep_machine_on_success: bool
     keep_checkpoints: int
     verify_checkpoints: bool
     on_notice: str
@@ -152,6 +154,7 @@ def read_job(text: str | bytes) -> Job:
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             must_fence=bool(document.get("must_fence", False)),
             keep_machine=bool(document.get("keep_machine", False)),
+            keep_machine_on_success=bool(document.get("keep_machine_on_success", False)),
             keep_checkpoints=int(document.get("keep_checkpoints", 3)),
             verify_checkpoints=bool(document.get("verify_checkpoints", False)),
             on_notice=document.get("on_notice", "save"),

@@ -77,6 +77,15 @@ def _start_unit(command: Sequence[str], unit: str, log: Path) -> Callable[[], bo
     return lambda: subprocess.run(["systemctl", "--quiet", "is-active", unit], check=False).returncode == 0
 
 
+def forget(run_id: str, attempt: int) -> None:
+    """Let systemd not start the supervisor of an attempt that is over when a machine that is kept starts again."""
+    unit = unit_name(run_id, attempt)
+    if not (UNITS / unit).exists() or shutil.which("systemctl") is None:
+        return
+    subprocess.run(["systemctl", "--quiet", "disable", unit], check=False, stdin=subprocess.DEVNULL)
+    (UNITS / unit).unlink(missing_ok=True)
+
+
 def _start_session(command: Sequence[str], log: Path) -> Callable[[], bool]:
     """Run it in a session of its own, below a guard that starts it again when it dies."""
     with log.open("ab") as out:

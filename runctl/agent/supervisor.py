@@ -115,6 +115,11 @@ class Supervisor:
         if not self._course.is_machine_kept:
             self._world.power.off()
 
+    @property
+    def is_machine_kept(self) -> bool:
+        """Whether the machine stays on though nothing is left to do for the attempt."""
+        return self._course.is_machine_kept
+
     # -- the course of an attempt ------------------------------------------------------------------------------------
 
     def _attempt(self) -> Ended:
@@ -369,11 +374,20 @@ class Supervisor:
         key = f"{self._job.prefix}final.json"
         reporter = Reporter(self._events, self._store, key, self._world.clock, self._log.say)
         reporter.report(ended, self._world.wait)
-        self._course.is_machine_kept = (
-            self._job.keep_machine and self._notices.notice is None and ended.why is not Why.DEAD_MAN
-        )
+        self._course.is_machine_kept = self._is_kept_after(ended)
         self._course.power_off_at = self._world.clock.monotonic() + self._power_off_in(ended)
         self._course.keep(self._course_note)
+
+    def _is_kept_after(self, ended: Ended) -> bool:
+        """Whether the machine stays on: one that was given after any end, one that is kept on success after that alone.
+        Never when EC2 takes it back, or when no controller is there that would end it; a restart of the machine tells
+        nothing of the controller."""
+        if self._notices.notice is not None:
+            return False
+        if self._job.keep_machine:
+            return ended.why is not Why.DEAD_MAN or self._course.boot_id != self._world.boot_id()
+        succeeded = ended.why is Why.EXITED and ended.exit is not None and ended.exit.code == 0
+        return self._job.keep_machine_on_success and succeeded
 
     def _mark_complete(self) -> None:
         try:

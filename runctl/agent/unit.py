@@ -18,7 +18,8 @@ RESTARTS_WITHIN_S = 600
 # again), and is started again to take hold of it; one that dies again and again ends the machine, which EC2 tells
 # sooner than a missed heartbeat would. One that cannot read its job exits with 1, which the start command tells.
 #
-# It is enabled: after a restart of the machine it tells that the attempt has ended, instead of nobody.
+# It is enabled: after a restart of the machine it tells that the attempt has ended, instead of nobody. When that is
+# told and the machine is kept, it is disabled.
 #
 # When the kernel kills for want of memory, the supervisor must live to tell (OOMPolicy, OOMScoreAdjust).
 _TEXT = """\

@@ -26,7 +26,7 @@ from runctl.agent.object_store import S3ObjectStore
 from runctl.agent.power import MachinePower
 from runctl.agent.resume import HttpLinks
 from runctl.agent.run_log import Say
-from runctl.agent.start import CANNOT_START, START_AGAIN
+from runctl.agent.start import CANNOT_START, START_AGAIN, forget
 from runctl.agent.supervisor import Supervisor
 from runctl.agent.training_process import KeptTrainings
 from runctl.agent.world import World
@@ -110,6 +110,8 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
     except StartAgainError as error:
         say("".join(traceback.format_exception(error)))
         return START_AGAIN
+    if supervisor.is_machine_kept:
+        forget(run_id, attempt)
     return 0
 
 

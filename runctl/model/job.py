@@ -64,7 +64,9 @@ class AgentJob(WireModel):
     """An earlier machine of the run may still train: the agent prepares, says so, and waits for its `HandOver`, which
     holds the resume points then."""
     keep_machine: bool = False
-    """The machine lives on when the attempt has ended: somebody keeps it, and the controller ends it in the end."""
+    """The machine was given: it lives on however the attempt ends. Somebody keeps it, and the controller ends it."""
+    keep_machine_on_success: bool = False
+    """The machine is the run's own, and lives on when the training succeeds."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3
     verify_checkpoints: bool = False
     on_notice: OnNotice = OnNotice.SAVE

@@ -316,8 +316,3 @@ class Run(Model):
         if self.spec.keep_machine_s is None:
             return None
         return self.created_at + timedelta(seconds=self.spec.keep_machine_s)
-
-    @property
-    def keeps_machine(self) -> bool:
-        """Whether its machine is meant to live on: it was given, or is kept for a while."""
-        return self.machine is not None or self.spec.keep_machine_s is not None

@@ -30,7 +30,8 @@ def kept_machine(world: World, spec: RunSpec = KEPT) -> InstanceId:
     """Run what keeps its machine, to its end; answers the machine."""
     execution = to_training(world, spec=spec)
     machine = world.machine()
-    assert world.bucket.jobs[machine].keep_machine
+    job = world.bucket.jobs[machine]
+    assert (job.keep_machine, job.keep_machine_on_success) == (False, True)
     world.observe_agent(world.says_ended())
     execution.advance()
     assert world.run().status is RunStatus.SUCCEEDED
@@ -94,7 +95,7 @@ def test_second_run_trains_on_the_kept_machine_and_leaves_it_there() -> None:
     world.observe_agent(ended(world, OTHER_RUN_ID))
     execution.advance()
 
-    assert (job.run_id, job.keep_machine) == (OTHER_RUN_ID, True)
+    assert (job.run_id, job.keep_machine, job.keep_machine_on_success) == (OTHER_RUN_ID, True, False)
     assert world.run(OTHER_RUN_ID).reason is Reason.COMPLETED
     assert world.machines.alive == [machine]
 
