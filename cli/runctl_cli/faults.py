@@ -24,6 +24,20 @@ class Declined(RunctlError):
     exit_code = 2
 
 
+class AccountNotReady(RunctlError):
+    """The account lacks what the run needs; nothing was launched."""
+
+    code = "account_not_ready"
+    exit_code = 4
+
+
+class PluginMissing(RunctlError):
+    """A shell on AWS needs a program of AWS's that is not here."""
+
+    code = "plugin_missing"
+    exit_code = 2
+
+
 class StillRunning(RunctlError):
     """The stack is not deleted while runs or machines are there."""
 

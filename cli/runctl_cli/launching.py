@@ -7,6 +7,7 @@ import click
 
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import remember_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,7 @@ def synced_text(synced: "SyncedCode") -> str:
 
 def answer_launched(invocation: Invocation, run: "Run", *, wait: bool) -> None:
     """Answer with the run, or wait for its end and answer with its result."""
+    remember_runs([run])
     if wait:
         from runctl_cli.waiting import wait_and_answer
 
@@ -108,6 +110,7 @@ def answer_launched(invocation: Invocation, run: "Run", *, wait: bool) -> None:
 
     def text() -> None:
         click.echo(run.run_id)
+        invocation.say(f"The run is called {run.name}.")
         invocation.say_next(
             (f"runctl status {run.run_id}", "how it stands"),
             (f"runctl logs {run.run_id} -f", "follow what it prints"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from runctl_cli.values import parse_data, parse_duration, parse_exit_codes, parse_percentages, parse_usd
+from runctl_cli.values import parse_data, parse_duration, parse_exit_codes, parse_percentages, parse_ports, parse_usd
 from runctl_cli.variables import parse_flag, parse_secret
 
 
@@ -29,6 +29,7 @@ class _Parsed(click.ParamType[Any]):
 DATA = _Parsed("data", parse_data)
 DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
+PORTS = _Parsed("ports", parse_ports)
 EXIT_CODES = _Parsed("codes", parse_exit_codes)
 PERCENTAGES = _Parsed("percentages", parse_percentages)
 VARIABLE = _Parsed("key=value", parse_flag)

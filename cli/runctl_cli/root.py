@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from runctl import __version__
 from runctl_cli.invocation import Invocation
@@ -159,10 +160,21 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Refuse an unknown verb by naming the near ones."""
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         name = args[0]
         if name not in self.verbs and not name.startswith("-"):
             raise click.exceptions.NoSuchCommand(name, possibilities=self.verbs, ctx=ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the verbs from their entries, without importing them, and the group's own options."""
+        verbs = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in self.verbs.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the verbs with their lines, without importing them."""
@@ -191,6 +203,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "watch": VerbEntry(
         "runctl_cli.commands.watch:watch", "Watch a run on a live screen, and return the training's result."
     ),
+    "shell": VerbEntry("runctl_cli.commands.shell:shell", "Open a shell on the machine of a run."),
     "wait": VerbEntry("runctl_cli.commands.wait:wait", "Wait for a run's end, and return the training's result."),
     "events": VerbEntry("runctl_cli.commands.events:events", "Print what happened to a run, in order."),
     "resume": VerbEntry("runctl_cli.commands.resume:resume", "Start a new run that goes on from an ended one."),
@@ -204,6 +217,9 @@ VERBS: Mapping[str, VerbEntry] = {
     "budget": VerbEntry("runctl_cli.commands.budget:budget", "How much may be spent: set, show, list, delete."),
     "notify": VerbEntry("runctl_cli.commands.notify:notify", "Who hears of runs: add, list, remove."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
+    "completion": VerbEntry(
+        "runctl_cli.commands.completion:completion", "Print what lets a shell complete commands, flags and runs."
+    ),
     "destroy": VerbEntry("runctl_cli.commands.destroy:destroy", "Delete the stack; what was trained is kept."),
 }
 

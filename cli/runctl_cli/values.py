@@ -122,3 +122,15 @@ def bytes_text(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
         size /= 1_000
     return f"{size:.0f} GB"
+
+
+def parse_ports(text: str) -> tuple[int, int]:
+    """Read `PORT` or `LOCAL:PORT`, as ssh's -L does: the port here, and that of the machine. Raises ValueError."""
+    here, _, there = text.rpartition(":")
+    try:
+        ports = int(here or there), int(there)
+    except ValueError:
+        ports = (0, 0)
+    if not all(1 <= port <= 65_535 for port in ports):
+        raise ValueError(f"{text!r} is not a port, or two with a colon, e.g. 6006 or 16006:6006")
+    return ports

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from runctl.client.clients import Clients
     from runctl.client.code_sync import SyncedCode
     from runctl.client.deploying import Choices, DeploymentPlan, Site
-    from runctl.client.deployment import Subscribing
+    from runctl.client.deployment import Entering, Subscribing
     from runctl.client.destroying import Inventory, Remains
     from runctl.client.downloading import Download, FetchedFile
     from runctl.client.estimate import Estimate
     from runctl.client.following import LogEntry
+    from runctl.client.inside import Inside
     from runctl.client.machines import Machines
     from runctl.client.money import Resource
     from runctl.client.place import Place
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from runctl.client.resuming import ResumePlan
     from runctl.client.tidying import Tidying
     from runctl.client.watching import RunView
-    from runctl.local.cloud import CloudStatus
+    from runctl.local.cloud import CloudStatus, LocalShell
     from runctl.model.attempt import Attempt
     from runctl.model.checkpoint import Manifest
     from runctl.model.figures import Figures
@@ -198,6 +199,15 @@ class ClientPort(Protocol):
         """Let the run save, then end it."""
         ...
 
+    def enter(self, run: "Run") -> "Inside":
+        """Choose the run's machine that can be entered."""
+        ...
+
+    @property
+    def sessions(self) -> "Entering":
+        """Session Manager."""
+        ...
+
     @property
     def tidying(self) -> "Tidying":
         """Ending what is not wanted any more."""
@@ -226,6 +236,10 @@ class LocalCloudPort(Protocol):
 
     def environment(self) -> dict[str, str]:
         """Variables with which the AWS CLI and SDKs reach it. Raises LocalCloudDown."""
+        ...
+
+    def shell(self, instance_id: str, folder: str) -> "LocalShell":
+        """Say how a shell on a machine is begun, in a folder below `RUNCTL_ROOT`."""
         ...
 
     def interrupt(self, instance_id: str, notice_s: float) -> Any:
@@ -294,6 +308,10 @@ class ChecksPort(Protocol):
 
     def findings(self) -> "Iterator[Finding]":
         """Look at one thing after another."""
+        ...
+
+    def quick(self, option: "PurchaseOption") -> "Iterator[Finding]":
+        """Look at what decides whether a launch can succeed."""
         ...
 
 

@@ -77,6 +77,22 @@ class Checks:
                 )
         yield self._looked_at("spot role", self._spot_role)
 
+    def quick(self, option: PurchaseOption) -> Iterator[Finding]:
+        """Look at what decides whether a launch that is paid for so can succeed, in about a second.
+
+        Not at images, which the launch itself asks for, nor at whom AWS takes us for, which is known by then.
+        """
+        yield self._looked_at("region", self._region)
+        yield self._looked_at("stack", self._deployed)
+        if self._stack is not None:
+            yield self._looked_at("bucket", self._bucket)
+            yield self._looked_at("egress", self._egress)
+        yield self._looked_at("lambda", self._concurrency)
+        for instance_type in self._types:
+            yield self._looked_at(
+                f"{option.value} quota {instance_type}", lambda name=instance_type: self._quota(name, option)
+            )
+
     def _looked_at(self, check: str, look: Callable[[], "tuple[Health, str, str]"]) -> Finding:
         try:
             health, text, hint = look()

@@ -13,25 +13,28 @@ from runctl.client.budgets import Budgets
 from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
 from runctl.client.code_memory import default_folder
 from runctl.client.code_sync import CodeSync, SyncedCode
-from runctl.client.deployment import Deployment, MachineTypes, Subscribing
+from runctl.client.deployment import Deployment, Entering, MachineTypes, Subscribing
 from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
 from runctl.client.following import LogEntry, follow_log
 from runctl.client.handle import RunHandle
+from runctl.client.inside import Inside, machine_to_enter
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.machines import Machines
 from runctl.client.metrics import run_metrics
 from runctl.client.money import Resource, attempt_costs_document, resources
+from runctl.client.naming import memorable_name
 from runctl.client.place import Place
-from runctl.client.preparing import Plan, PreparedProject, name_of, prepare, refuse_data_of_others
+from runctl.client.preparing import Plan, PreparedProject, prepare, refuse_data_of_others
 from runctl.client.project import ProjectFiles, find_project_root
 from runctl.client.report.page import report_page
 from runctl.client.report.record import read_record
 from runctl.client.resuming import (
     ResumePlan,
     chain_of,
+    name_of_resumed,
     point_to_resume,
     refuse_unless_resumable,
     resumed_request,
@@ -196,7 +199,7 @@ class Client:
         on_upload(synced)
         return self._begin(
             spec.stored(synced.code),
-            name=name_of(spec),
+            name=spec.name,
             project=project,
             estimate=plan.estimate,
             machine=machine,
@@ -210,20 +213,20 @@ class Client:
         self,
         spec: StoredSpec,
         *,
-        name: str,
+        name: str | None,
         project: str,
         estimate: Estimate,
         machine: InstanceId | None = None,
         resumed_from: ResumedFrom | None = None,
     ) -> Run:
-        """Write the run, with a limit to its cost, and start its execution."""
+        """Write the run, with a limit to its cost and a name, and start its execution."""
         now = self._now()
         run_id = new_run_id(now)
         if spec.max_cost_usd is None and machine is None:
             spec = spec.model_copy(update={"max_cost_usd": default_max_cost(estimate.total_usd)})
         run = Run(
             run_id=run_id,
-            name=name,
+            name=name or memorable_name(run_id),
             project=project,
             user=self.user,
             spec=spec,
@@ -295,7 +298,7 @@ class Client:
         asked = {name: getattr(plan.request, name) for name in RunRequest.model_fields}
         return self._begin(
             StoredSpec(**asked, code=code),
-            name=plan.earlier.name,
+            name=name_of_resumed(plan.earlier),
             project=plan.earlier.project,
             estimate=plan.estimate,
             resumed_from=plan.resumed_from,
@@ -351,6 +354,15 @@ class Client:
     def attempts(self, run_id: RunId) -> tuple[Attempt, ...]:
         """The run's attempts, first to last."""
         return self._deployment.runs.attempts(run_id)
+
+    def enter(self, run: Run) -> Inside:
+        """Choose the run's machine that can be entered. Raises MachineNotReady."""
+        return machine_to_enter(self._deployment, run, self.attempts(run.run_id))
+
+    @property
+    def sessions(self) -> Entering:
+        """Session Manager."""
+        return self._deployment.sessions
 
     def priced(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
         """The attempts, those of spot machines that are not settled with the prices in force since their launch."""

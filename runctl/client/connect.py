@@ -13,6 +13,7 @@ from runctl.aws.price_list import PriceList, price_list_config
 from runctl.aws.prices import Ec2Prices
 from runctl.aws.reap_function import ReapFunction
 from runctl.aws.results import Results
+from runctl.aws.sessions import Sessions
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.subscriptions import Subscriptions
@@ -124,6 +125,11 @@ class AwsDeployment:
     def commands(self) -> SsmCommands:
         """Systems Manager."""
         return SsmCommands(self._clients.get("ssm"))
+
+    @property
+    def sessions(self) -> Sessions:
+        """Session Manager."""
+        return Sessions(self._clients.get("ssm"))
 
     @property
     def prices(self) -> Ec2Prices:

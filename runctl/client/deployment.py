@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from runctl.aws.results import LeftHistory, Output
+from runctl.aws.sessions import Session
 from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket
@@ -128,6 +129,22 @@ class Ssm(Protocol):
 
     def is_online(self, instance_id: InstanceId) -> bool:
         """Whether SSM says `PingStatus=Online`."""
+        ...
+
+
+class Entering(Protocol):
+    """Session Manager."""
+
+    def shell(self, instance_id: InstanceId) -> Session:
+        """Begin a session for a shell."""
+        ...
+
+    def forwarding(self, instance_id: InstanceId, local_port: int, remote_port: int) -> Session:
+        """Begin a session that brings a port of the machine here."""
+        ...
+
+    def end(self, session_id: str) -> None:
+        """End a session; one that has ended already is fine."""
         ...
 
 
@@ -262,6 +279,11 @@ class Deployment(Protocol):
     @property
     def commands(self) -> Ssm:
         """Systems Manager."""
+        ...
+
+    @property
+    def sessions(self) -> Entering:
+        """Session Manager."""
         ...
 
     @property

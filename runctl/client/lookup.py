@@ -18,7 +18,7 @@ _NAMED: Final = 5
 
 
 def find_run(runs: RunTable, project: str, name: str) -> Run:
-    """Find a run by its whole id, by an unambiguous beginning of it, or as `last`, the project's newest.
+    """Find a run by its whole id, by an unambiguous beginning of it, by its name, or as `last`, the project's newest.
 
     A whole id is read directly and strongly consistent, whatever its project. Raises NotFoundError with the near ids.
     """
@@ -33,13 +33,15 @@ def find_run(runs: RunTable, project: str, name: str) -> Run:
             return _read_again(runs, newest[0])
         raise NotFoundError(f"The project {project} has no runs yet.", hint="Start one with: runctl train SCRIPT")
     listed = runs.runs_of_project(project, _SEARCHED)
-    found = [run for run in listed if run.run_id.startswith((name, f"r-{name}"))]
+    found = [run for run in listed if run.run_id.startswith((name, f"r-{name}")) or run.name == name]
     if len(found) == 1:
         return _read_again(runs, found[0])
     if found:
         ids = ", ".join(run.run_id for run in found[:_NAMED])
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        raise NotFoundError(f"{name!r} may mean several runs: {ids}{more}.", hint="Write more of the id.")
+        raise NotFoundError(
+            f"{name!r} may mean several runs: {ids}{more}.", hint="Write more of the id, or the whole of it."
+        )
     raise _not_found(name, listed, project)
 
 
@@ -49,6 +51,7 @@ def _read_again(runs: RunTable, listed: Run) -> Run:
 
 
 def _not_found(name: str, listed: Sequence[Run], project: str) -> NotFoundError:
-    near = get_close_matches(name, [run.run_id for run in listed], n=2, cutoff=0.75)
+    known = [word for run in listed for word in (run.run_id, run.name)]
+    near = get_close_matches(name, dict.fromkeys(known), n=2, cutoff=0.75)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"List the runs of {project} with: runctl ps"
     return NotFoundError(f"There is no run {name}.", hint=hint)

@@ -67,9 +67,3 @@ def refuse_data_of_others(request: RunRequest, allowed: tuple[str, ...]) -> None
                 hint=f"Let who deployed run: runctl deploy --data-bucket {source.bucket}"
                 + "".join(f" --data-bucket {name}" for name in allowed),
             )
-
-
-def name_of(spec: RunSpec) -> str:
-    """The run's name: the one that was given, or that of what is run."""
-    found = spec.name or spec.module or Path(spec.command[0] if spec.command else spec.script).stem
-    return found[:64]

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from runctl.client.checkpoints import ManifestReader, checkpoint_named, complete_checkpoints
 from runctl.client.deployment import RunTable
 from runctl.client.estimate import Estimate
+from runctl.client.naming import memorable_name
 from runctl.client.project import MAX_PROJECT_BYTES
 from runctl.client.spec import RunSpec
 from runctl.errors import InvalidSpec
@@ -88,6 +89,11 @@ def resumed_request(earlier: Run, changes: Mapping[str, Any]) -> RunRequest:
             f"The run cannot be resumed: {f'{field}: ' if field else ''}{what[:1].lower()}{what[1:]}.",
             hint="See: runctl resume --help",
         ) from error
+
+
+def name_of_resumed(earlier: Run) -> str | None:
+    """The name that a person gave is the resumed run's, too; one that was made up is the earlier run's own."""
+    return None if earlier.name == memorable_name(earlier.run_id) else earlier.name
 
 
 def project_spec(request: RunRequest, sync: SyncedProject) -> RunSpec:

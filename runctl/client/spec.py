@@ -21,7 +21,7 @@ class RunSpec(RunRequest):
     project: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Name under which runs are listed together. None: the name of the project's folder."""
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """Name of the run. None: the script's, without its ending; the module's; the command's first word."""
+    """Name of the run. None: one that people remember, e.g. `brave-otter`."""
     include: tuple[str, ...] = ()
     """Patterns of .gitignore, relative to the project's folder: what is sent although a .gitignore names it."""
     exclude: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from runctl.local.record import CloudRecord
 from runctl.local.server_process import LOG_FILE, end, only_one, resident_mib, start
 
 Say = Callable[[str], None]
+
+MACHINES_FOLDER = "machines"
+"""Of the state folder: a folder for each machine."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class CloudStatus:
     """CloudFormation's word; None when nothing is deployed."""
     resident_mib: float | None = None
     """Memory of the server, its functions and its machines together."""
+
+
+@dataclass(frozen=True)
+class LocalShell:
+    """How a shell on a machine is begun."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: dict[str, str]
 
 
 class LocalCloud:
@@ -98,6 +112,24 @@ class LocalCloud:
     def environment(self) -> dict[str, str]:
         """Variables with which the AWS CLI and every SDK reach this cloud. Raises `LocalCloudDown`."""
         return _environment(self._require_running())
+
+    def shell(self, instance_id: str, folder: str) -> LocalShell:
+        """Say how a shell among a machine's processes is begun, which ends when the machine does: in this folder of
+        `RUNCTL_ROOT`, or the machine's home where there is none. Raises `LocalCloudDown`."""
+        from runctl.local.emulator.settings import REGION
+        from runctl.local.machines.sandbox import Sandbox
+
+        record = self._require_running()
+        sandbox = Sandbox(instance_id, self._directory / MACHINES_FOLDER / instance_id)
+        wanted = sandbox.root / folder
+        return LocalShell(
+            command=(shutil.which("bash") or "/bin/sh", "-i"),
+            folder=wanted if wanted.is_dir() else sandbox.home,
+            environment={
+                **sandbox.environment(endpoint_url=record.endpoint_url, region=REGION),
+                "TERM": os.environ.get("TERM", "dumb"),
+            },
+        )
 
     def interrupt(self, instance_id: str, notice_s: float) -> dict[str, Any]:
         """Warn a spot machine and take it back after `notice_s`. Raises `LocalCloudDown`, `NotFoundError`,

@@ -10,7 +10,7 @@ import pytest
 
 from runctl.client.client import Client
 from runctl.errors import RunctlError
-from runctl.local.cloud import CloudStatus
+from runctl.local.cloud import CloudStatus, LocalShell
 from runctl_cli.main import main
 from runctl_cli.settings import Configuration
 from runctl_cli.wiring import Wiring
@@ -51,6 +51,8 @@ class NotedCloud:
     folder: Path
     is_up: bool = True
     calls: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    shells: dict[str, LocalShell] = field(default_factory=dict[str, LocalShell])
+    """How a shell on a machine is begun, by its id."""
 
     @property
     def log_path(self) -> Path:
@@ -74,6 +76,10 @@ class NotedCloud:
 
     def environment(self) -> dict[str, str]:
         return {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "AWS_SECRET_ACCESS_KEY": "it's local"}
+
+    def shell(self, instance_id: str, folder: str) -> LocalShell:
+        self.calls.append(("shell", instance_id, folder))
+        return self.shells[instance_id]
 
     def interrupt(self, instance_id: str, notice_s: float) -> None:
         self.calls.append(("interrupt", instance_id, notice_s))

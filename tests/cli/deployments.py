@@ -11,7 +11,7 @@ from runctl.client.deploying import Choices, DeploymentPlan
 from runctl.client.destroying import Inventory, Remains
 from runctl.model.machine import MachineView
 from runctl.model.names import Output
-from runctl.model.run import Run
+from runctl.model.run import PurchaseOption, Run
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -109,10 +109,16 @@ class GivenFindings:
 
     given: list[Finding] = field(default_factory=list[Finding])
     instance_types: tuple[str, ...] = ()
+    options: list[PurchaseOption] = field(default_factory=list[PurchaseOption])
+    """For how a machine is paid for, look after look."""
 
     def of(self, instance_types: Sequence[str]) -> "GivenFindings":
         self.instance_types = tuple(instance_types)
         return self
 
     def findings(self) -> Iterator[Finding]:
+        yield from self.given
+
+    def quick(self, option: PurchaseOption) -> Iterator[Finding]:
+        self.options.append(option)
         yield from self.given

@@ -28,7 +28,6 @@ def test_command_is_kept_in_words(runctl: CommandLine, text: str, words: tuple[s
     spec = _run(runctl).spec
     assert answer.exit_code == 0
     assert (spec.script, spec.module, spec.command, spec.args) == ("", "", words, ())
-    assert _run(runctl).name == words[0]
 
 
 def test_module_is_kept_with_its_file_and_arguments(runctl: CommandLine, project: Path) -> None:
@@ -40,7 +39,6 @@ def test_module_is_kept_with_its_file_and_arguments(runctl: CommandLine, project
     spec = _run(runctl).spec
     assert (spec.script, spec.module, spec.command) == ("kites/fit.py", "kites.fit", ())
     assert spec.args == ("--epochs", "3")
-    assert _run(runctl).name == "kites.fit"
 
 
 def test_what_runs_is_told_as_it_would_be_typed(runctl: CommandLine) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from runctl.aws.code_objects import StoredObject
 from runctl.aws.results import LeftHistory, Output
+from runctl.aws.sessions import Session
 from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogLine, LogPage
 from runctl.client.client import Client
@@ -235,6 +236,28 @@ class MemoryReaper:
 
 
 @dataclass
+class MemorySessions:
+    """Session Manager."""
+
+    begun: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    ended: list[str] = field(default_factory=list[str])
+
+    def shell(self, instance_id: InstanceId) -> Session:
+        return self._begin({"Target": instance_id}, instance_id)
+
+    def forwarding(self, instance_id: InstanceId, local_port: int, remote_port: int) -> Session:
+        return self._begin({"Target": instance_id}, instance_id, str(local_port), str(remote_port))
+
+    def end(self, session_id: str) -> None:
+        self.ended.append(session_id)
+
+    def _begin(self, request: dict[str, Any], *what: str) -> Session:
+        self.begun.append(what)
+        response = {"SessionId": f"ada-{len(self.begun)}", "TokenValue": "token", "StreamUrl": "wss://stream"}
+        return Session(response, request, "us-east-1", "https://ssm.us-east-1.amazonaws.com")
+
+
+@dataclass
 class MemoryMachines:
     """EC2's machines, and what SSM says of them."""
 
@@ -439,6 +462,7 @@ class MemoryDeployment:
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     code: MemoryCode = field(default_factory=MemoryCode)
     stopper: MemoryStopper = field(default_factory=MemoryStopper)
+    sessions: MemorySessions = field(default_factory=MemorySessions)
     reaper: MemoryReaper = field(default_factory=MemoryReaper)
     machines: MemoryMachines = field(default_factory=MemoryMachines)
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)

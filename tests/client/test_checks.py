@@ -10,6 +10,7 @@ from runctl import __version__
 from runctl.client.checks import Checks, Finding, Health
 from runctl.client.clients import Clients
 from runctl.model.names import Output
+from runctl.model.run import PurchaseOption
 
 OUTPUTS = {output.value: f"the-{output.value.lower()}" for output in Output} | {Output.VERSION.value: __version__}
 GATEWAY = {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}
@@ -120,6 +121,14 @@ def test_all_is_well(account: _Account) -> None:
         "spot quota t3.micro",
         "spot role",
     ]
+
+
+def test_quick_look_is_at_what_decides_a_launch(account: _Account) -> None:
+    checks = Checks(cast("Clients", account), ["t3.micro"])
+
+    found = [finding.check for finding in checks.quick(PurchaseOption.SPOT)]
+
+    assert found == ["region", "stack", "bucket", "egress", "lambda", "spot quota t3.micro"]
 
 
 def test_unknown_credentials_are_the_only_finding(account: _Account) -> None:

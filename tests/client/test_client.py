@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runctl.client.client import Client
+from runctl.client.naming import memorable_name
 from runctl.client.spec import RunSpec
 from runctl.errors import AwsUnavailable, InvalidSpec, NotFoundError, PermissionDenied
 from runctl.model.decision import ExecutionInput
@@ -46,7 +47,8 @@ def test_train_uploads_writes_the_run_and_starts_its_execution(
 
     assert deployment.code.project(run.spec.code) == {"train.py": b"print(1)\n"}
     assert deployment.runs.runs[run.run_id] == run
-    assert (run.status, run.user, run.project, run.name) == (RunStatus.PENDING, "ada", "vision", "train")
+    assert (run.status, run.user, run.project) == (RunStatus.PENDING, "ada", "vision")
+    assert run.name == memorable_name(run.run_id)
     assert [event.kind for event in client.events(run.run_id)] == [TimelineKind.SUBMITTED]
     assert deployment.executions.started[run.run_id] == ExecutionInput.of(run)
     assert run.execution_arn == f"arn:aws:states:us-east-1:123456789012:execution:runctl:{run.run_id}"

@@ -10,6 +10,7 @@ from botocore.response import StreamingBody
 
 from runctl import errors
 from runctl.aws.reap_function import ReapFunction
+from runctl.aws.sessions import Sessions
 from runctl.aws.stack import read_outputs
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.training_log import LogLine, LogPage, TrainingLog
@@ -17,7 +18,7 @@ from runctl.model.names import Output
 from runctl.model.status import RunStatus
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.sweep import Deed, Sweep, SweepRequest
-from tests.contract.examples import RUN_ID, START
+from tests.contract.examples import INSTANCE, RUN_ID, START
 from tests.contract.stubs import stubbed
 
 # -- the stack ---------------------------------------------------------------------------------------------------
@@ -261,3 +262,49 @@ def test_an_answer_of_another_version_is_an_error() -> None:
 
         with pytest.raises(errors.AwsError, match="does not understand"):
             function.sweep(SweepRequest())
+
+
+# -- Session Manager ---------------------------------------------------------------------------------------------
+
+
+BEGUN = {"SessionId": "ada-1", "TokenValue": "token", "StreamUrl": "wss://stream"}
+
+
+def test_a_shell_is_a_session_with_the_accounts_own_document() -> None:
+    with stubbed("ssm", Sessions) as (sessions, stubber):
+        stubber.add_response("start_session", BEGUN, expected_params={"Target": INSTANCE})
+
+        session = sessions.shell(INSTANCE)
+
+    assert session.response == BEGUN
+    assert session.request == {"Target": INSTANCE}
+    assert session.endpoint_url.startswith("https://ssm.")
+
+
+def test_a_port_is_brought_by_awss_document() -> None:
+    request = {
+        "Target": INSTANCE,
+        "DocumentName": "AWS-StartPortForwardingSession",
+        "Parameters": {"portNumber": ["6006"], "localPortNumber": ["16006"]},
+    }
+    with stubbed("ssm", Sessions) as (sessions, stubber):
+        stubber.add_response("start_session", BEGUN, expected_params=request)
+
+        assert sessions.forwarding(INSTANCE, 16006, 6006).request == request
+
+
+def test_a_session_is_ended_by_its_id() -> None:
+    with stubbed("ssm", Sessions) as (sessions, stubber):
+        stubber.add_response("terminate_session", {"SessionId": "ada-1"}, expected_params={"SessionId": "ada-1"})
+
+        sessions.end("ada-1")
+
+
+def test_a_session_that_may_not_be_begun_is_a_missing_permission() -> None:
+    with stubbed("ssm", Sessions) as (sessions, stubber):
+        stubber.add_client_error(
+            "start_session", "AccessDeniedException", "not authorized to perform: ssm:StartSession"
+        )
+
+        with pytest.raises(errors.PermissionDenied):
+            sessions.shell(INSTANCE)

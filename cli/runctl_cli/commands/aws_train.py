@@ -24,7 +24,7 @@ Examples:
 @click.option("--command", metavar="TEXT", help="Run a command, split as a shell would; no shell reads it.")
 @click.option("--sync-code", is_flag=True, help="Send the project first, as is always done.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and return the training's result.")
-@click.option("--name", metavar="NAME", help="Name of the run.  [default: the script's]")
+@click.option("--name", metavar="NAME", help="Name of the run.  [default: one like brave-otter]")
 @click.option("--max-runtime", type=DURATION, metavar="DURATION", help="Save and stop after this.  [default: 24h]")
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(

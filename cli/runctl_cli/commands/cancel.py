@@ -4,6 +4,7 @@ import click
 
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 
 EXAMPLES = """\b
@@ -14,7 +15,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.option("--now", is_flag=True, help="End its machine at once; what is not yet saved is lost.")
 @click.pass_obj
 def cancel(invocation: Invocation, run_name: str, now: bool) -> None:

@@ -8,6 +8,7 @@ import click
 from runctl.errors import UsageError
 from runctl_cli.faults import Declined
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 from runctl_cli.values import bytes_text
 
@@ -23,7 +24,7 @@ Examples:
 
 
 @click.command("delete", cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Delete all but the N newest.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")

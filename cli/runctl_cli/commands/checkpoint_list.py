@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 from runctl_cli.tables import table_lines
 from runctl_cli.values import bytes_text
@@ -20,7 +21,7 @@ Examples:
 
 
 @click.command("list", cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.pass_obj
 def list_checkpoints(invocation: Invocation, run_name: str) -> None:
     """List a run's complete checkpoints, newest first.

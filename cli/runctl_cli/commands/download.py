@@ -7,6 +7,7 @@ import click
 
 from runctl.errors import NotFoundError, UsageError
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 from runctl_cli.values import bytes_text
 
@@ -24,7 +25,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="[default: the run's id]"
 )

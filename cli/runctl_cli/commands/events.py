@@ -5,6 +5,7 @@ from datetime import UTC
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 
 EXAMPLES = """\b
@@ -14,7 +15,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.pass_obj
 def events(invocation: Invocation, run_name: str) -> None:
     """Print what happened to a run, in order.

@@ -10,6 +10,7 @@ import click
 
 from runctl.errors import ConfigurationError
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.output import OutputFormat
 from runctl_cli.root import Verb
 
@@ -26,7 +27,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended, and return the training's result.")
 @click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="One attempt only.  [default: all]")
 @click.option(

@@ -3,6 +3,7 @@
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import remember_runs
 from runctl_cli.root import Verb
 
 EXAMPLES = """\b
@@ -24,6 +25,7 @@ def ps(invocation: Invocation, limit: int, all_users: bool) -> None:
     from runctl.client.documents import listed_document
 
     runs = invocation.client.runs(limit, all_users=all_users)
+    remember_runs(runs)
 
     def text() -> None:
         from runctl_cli.run_text import age_text
@@ -36,11 +38,12 @@ def ps(invocation: Invocation, limit: int, all_users: bool) -> None:
                 ("runctl train SCRIPT", "train on a machine of its own"),
             )
             return
-        head = ("RUN", "NAME", "STATUS", "REASON", "ATTEMPTS", "STEP", "SUBMITTED", "BY")
+        head = ("RUN", "NAME", "SCRIPT", "STATUS", "REASON", "ATTEMPTS", "STEP", "SUBMITTED", "BY")
         rows = [
             (
                 run.run_id,
                 run.name,
+                run.spec.label,
                 run.status.value,
                 "" if run.reason is None else run.reason.value,
                 str(run.attempt),

@@ -6,6 +6,7 @@ import click
 
 from runctl.errors import UsageError
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 
 EXAMPLES = """\b
@@ -16,7 +17,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_names", metavar="RUN...", nargs=-1, required=True)
+@click.argument("run_names", metavar="RUN...", shell_complete=complete_runs, nargs=-1, required=True)
 @click.option(
     "--to",
     "path",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.launching import answer_launched, confirm_cost, sending
 from runctl_cli.parameters import DURATION, USD
 from runctl_cli.root import Verb
@@ -25,7 +26,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]...")
 @click.option("--checkpoint", metavar="NAME", help="Go on from this one.  [default: the newest complete one]")
 @click.option("--sync-code", is_flag=True, help="Send the project as it is now, not the ended run's.")

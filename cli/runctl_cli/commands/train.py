@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runctl.errors import InvalidSpec
+from runctl_cli.first_look import look_first
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import answer_launched, confirm_cost, sending
 from runctl_cli.parameters import DATA, DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
@@ -52,7 +53,8 @@ Examples:
 )
 @click.option("--wait", is_flag=True, help="Wait for the end, and return the training's result.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the estimate.")
-@click.option("--name", metavar="NAME", help="Name of the run.  [default: the script's]")
+@click.option("--no-doctor", is_flag=True, help="Do not look at the account before the first launch.")
+@click.option("--name", metavar="NAME", help="Name of the run.  [default: one like brave-otter]")
 @click.option("--max-runtime", type=DURATION, metavar="DURATION", help="Save and stop after this.  [default: 24h]")
 @click.option("--max-cost", type=USD, metavar="USD", help="Save and stop when this much is spent.")
 @click.option(
@@ -128,6 +130,7 @@ def train(
     script_args: str | None,
     wait: bool,
     yes: bool,
+    no_doctor: bool,
     **asked: Any,
 ) -> None:
     """Train SCRIPT on a machine of its own.
@@ -155,6 +158,8 @@ def train(
     client = invocation.client
     place = client.place
     invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
+    if not no_doctor:
+        look_first(invocation, place, spec)
     plan = client.plan(prepared)
     confirm_cost(invocation, plan.prepared.spec, plan.estimate, yes=yes)
     on_upload, on_bytes = sending(invocation)

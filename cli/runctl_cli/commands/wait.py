@@ -3,6 +3,7 @@
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 
 EXAMPLES = """\b
@@ -13,7 +14,7 @@ Examples:
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_runs)
 @click.pass_obj
 def wait(invocation: Invocation, run_name: str) -> None:
     """Wait for a run's end, and return the training's result.
