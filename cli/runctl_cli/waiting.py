@@ -48,6 +48,8 @@ def answer_end(invocation: Invocation, ended: "Run") -> None:
     """Answer with a run that has ended: its result is the command's."""
     client = invocation.client
     error = error_of_end(ended)
+    if error is None:
+        invocation.say("Training completed successfully")
     attempts = client.priced(client.attempts(ended.run_id))
     invocation.answer(
         client.document(ended),

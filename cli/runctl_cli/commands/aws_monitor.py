@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   runctl aws monitor i-0abc1234def567890
+  runctl aws monitor i-0abc1234def567890 --wait
   runctl aws monitor i-0abc1234def567890 --list
 """
 
@@ -23,14 +24,15 @@ Examples:
 @click.command(cls=Verb, epilog=EXAMPLES)
 @click.argument("instance_id", metavar="INSTANCE")
 @click.option("--list", "lists", is_flag=True, help="Only name the runs on it, newest first.")
+@click.option("--wait", is_flag=True, help="Wait until SSM answers for the machine, if it does not yet.")
 @click.pass_obj
-def monitor(invocation: Invocation, instance_id: str, lists: bool) -> None:
+def monitor(invocation: Invocation, instance_id: str, lists: bool, wait: bool) -> None:
     """Print what trains on a machine, and follow it.
 
     The log of its newest run, to the run's end. Logs of earlier runs are kept: name them with --list.
     """
     client = invocation.client
-    machine = client.machines.find(instance_id)
+    machine = client.machines.wait(instance_id, online=True) if wait else client.machines.find(instance_id)
     runs = [] if machine.last_run is None else list(_newest_first(invocation, machine.last_run, instance_id))
     if lists:
         _list(invocation, instance_id, runs)
@@ -39,7 +41,7 @@ def monitor(invocation: Invocation, instance_id: str, lists: bool) -> None:
         if not client.machines.is_online(machine.instance_id):
             raise MachineNotReady(
                 f"SSM does not answer for {instance_id} yet; it does one to three minutes after a launch.",
-                hint=f"Wait for it with: runctl aws wait-ssm {instance_id}",
+                hint=f"Wait for it with: runctl aws wait-ssm {instance_id}, or here with --wait.",
             )
         raise NotFoundError(
             f"Nothing has trained on {instance_id} yet.", hint=f"Train on it: runctl aws train {instance_id} SCRIPT"

@@ -26,6 +26,11 @@ Examples:
 @click.option("--wait", is_flag=True, help="Wait for the end, and return the training's result.")
 @click.option("--name", metavar="NAME", help="Name of the run.  [default: one like brave-otter]")
 @click.option("--max-runtime", type=DURATION, metavar="DURATION", help="Save and stop after this.  [default: 24h]")
+@click.option(
+    "--verify-checkpoints/--no-verify-checkpoints",
+    default=None,
+    help="Fail the run when its training ends without a checkpoint.  [default: warn]",
+)
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
 @click.option(
     "--env", "variables", type=VARIABLE, multiple=True, metavar="KEY[=VALUE]", help="Environment variable; repeat."
@@ -44,6 +49,7 @@ def train(
     wait: bool,
     name: str | None,
     max_runtime: timedelta | None,
+    verify_checkpoints: bool | None,
     setup: str | None,
     variables: tuple[tuple[str, str], ...],
     script_args: str | None,
@@ -67,6 +73,7 @@ def train(
         spot=view.purchase_option.value == "spot",
         name=name,
         max_runtime=max_runtime,
+        verify_checkpoints=verify_checkpoints,
         setup=setup,
         variables=variables,
     )

@@ -79,6 +79,8 @@ def print_log(
 
     ended = client.run(run.run_id)
     error = error_of_end(ended)
+    if ended.reason is not None and error is None:
+        invocation.say("Training completed successfully")
     invocation.answer(
         {"run_id": run.run_id, "lines": lines},
         errors=() if error is None else (error,),
