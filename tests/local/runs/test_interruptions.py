@@ -158,3 +158,26 @@ def test_training_that_finishes_within_the_notice_has_succeeded(cloud: Cloud) ->
     assert (first["reason"], first["exit_code"]) == ("COMPLETED", 0)
     assert [(attempt["reason"], attempt["exit_code"]) for attempt in released] in ([], [("COMPLETED", None)])
     assert "asked to save" in cloud.runctl("logs", run_id, output="text").stdout
+
+
+def test_training_near_its_end_and_its_replacement_finish_the_work_once(cloud: Cloud) -> None:
+    run_id = cloud.train("count.py", "30", "0.1", "usr1", options=("--spot",))
+    cloud.wait_for_event(run_id, "training_started")
+
+    _interrupt(cloud, run_id, "20s")
+    run = cloud.wait_for_end(run_id)
+
+    # Whichever is first: it finishes in its notice, or it is told that the other one waits, saves and leaves.
+    assert run["status"] == "SUCCEEDED", cloud.story(run_id)
+    first, *others = run["attempts"]
+    logs = [
+        cloud.runctl("logs", run_id, "--attempt", str(number), output="text").stdout
+        for number in range(1, len(run["attempts"]) + 1)
+    ]
+    assert sum(log.count("finished at 30") for log in logs) == 1
+    if first["exit_code"] == 0:
+        assert [attempt["exit_code"] for attempt in others] in ([], [None])
+    else:
+        (second,) = others
+        assert second["resumed_from_step"] == int(logs[0].split("saved at ")[1].split()[0])
+        assert f"starting at {second['resumed_from_step']}\n" in logs[1]
