@@ -35,6 +35,10 @@ def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _money(value: Any) -> Any:
     return str(value) if isinstance(value, float) else value
 
@@ -54,6 +58,7 @@ def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Need = Annotated[str, BeforeValidator(_text)]
 Usd = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
 
 
@@ -78,6 +83,9 @@ class RunSettings(_Section):
     """[run]: what `train` takes when the command line does not say."""
 
     instance_type: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)] = ("t3.medium",)
+    gpus: Need | None = None
+    cpus: Need | None = None
+    memory: Need | None = None
     purchase: PurchaseOption = PurchaseOption.ON_DEMAND
     fallback: bool = False
     disk_gib: Annotated[int, Field(ge=8, le=16_384)] | None = None

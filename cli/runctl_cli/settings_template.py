@@ -23,6 +23,10 @@ target = "local"
 [run]
 # Instance types, the best first; any of them may be launched.
 # instance_type = ["t3.medium"]
+# What the machines must have, in the place of their types: the cheapest that fit are taken.
+# gpus = "1xA10G"
+# cpus = "8+"
+# memory = "32+"
 # How machines are paid for: "on-demand", or "spot" for a fraction of it: EC2 may take them back, and the run resumes.
 # purchase = "on-demand"
 # Spot runs only: go on on demand when spot pools refuse for ten minutes, or take back two machines in an hour.

@@ -38,6 +38,8 @@ class SpecFile(RunSettings):
         """Lay what the file says over the configuration; variables and secrets of both hold."""
         said = {name: getattr(self, name) for name in self.model_fields_set & set(RunSettings.model_fields)}
         run = configuration.settings.run
+        if "instance_type" in said:
+            said = {"gpus": None, "cpus": None, "memory": None, **said}
         for both in ("env", "secrets"):
             said[both] = {**getattr(run, both), **said.get(both, {})}
         settings = configuration.settings.model_copy(update={"run": run.model_copy(update=said)})

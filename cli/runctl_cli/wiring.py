@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from runctl.model.run import PurchaseOption, ResumedFrom, Run
     from runctl.model.stop import StopAnswer
     from runctl.model.timeline import TimelineEvent
+    from runctl.policy.needs import Needs
     from runctl.policy.reports import Report
     from runctl_cli.settings import Configuration
 
@@ -86,6 +87,10 @@ class ClientPort(Protocol):
 
     def runs(self, limit: int = ..., *, all_users: bool = ...) -> "tuple[Run, ...]":
         """The project's newest runs, newest first; of this user alone unless `all_users`."""
+        ...
+
+    def choose_types(self, needs: "Needs", option: "PurchaseOption") -> tuple[str, ...]:
+        """Choose the cheapest types that have what is needed."""
         ...
 
     def estimate(

@@ -12,6 +12,7 @@ from runctl.errors import InvalidSpec
 from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import FleetAnswer, MachineState, MachineType, MachineView, Subnet
 from runctl.model.names import Tag
+from runctl.model.run import PurchaseOption
 
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
@@ -150,6 +151,23 @@ class Ec2Machines:
                         view = machine_type_view(described)
                         found[view.name] = view
         return tuple(_in_order(wanted, found, "instance type"))
+
+    def offered_types(self, option: PurchaseOption) -> Iterator[MachineType]:
+        """Describe all types of the Region that a training may be put on unnamed, all pages: x86-64 on
+        Nitro, which the current images' GPU driver wants (Deep Learning AMI Developer Guide, "Supported GPUs"), and
+        neither bare metal nor burstable, as attribute-based selection has it (EC2 API Reference, InstanceRequirements).
+        """
+        wanted = {
+            "hypervisor": "nitro",
+            "bare-metal": "false",
+            "burstable-performance-supported": "false",
+            "processor-info.supported-architecture": "x86_64",
+            "supported-usage-class": option.value,
+        }
+        request: dict[str, Any] = {"Filters": [{"Name": name, "Values": [value]} for name, value in wanted.items()]}
+        with aws_errors():
+            for page in self._client.get_paginator("describe_instance_types").paginate(**request):
+                yield from map(machine_type_view, page["InstanceTypes"])
 
     def image_id(self, machine_type: MachineType) -> str:
         """Resolve the current AMI of an architecture and accelerator from AWS's public SSM parameters."""

@@ -50,8 +50,17 @@ def machine_type_view(described: "InstanceTypeInfoTypeDef") -> MachineType:
     architectures = described.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
     # Old x86 types are listed with i386 first.
     architecture = "x86_64" if "x86_64" in architectures else next(iter(architectures), "")
+    gpus = described.get("GpuInfo", {}).get("Gpus", [])
+    first = gpus[0] if gpus else {}
     return MachineType(
-        name=described.get("InstanceType", ""), architecture=architecture, accelerator=_accelerator(described)
+        name=described.get("InstanceType", ""),
+        architecture=architecture,
+        accelerator=_accelerator(described),
+        vcpus=described.get("VCpuInfo", {}).get("DefaultVCpus", 0),
+        memory_mib=described.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        gpus=sum(gpu.get("Count", 0) for gpu in gpus),
+        gpu_name=first.get("Name", ""),
+        gpu_memory_mib=first.get("MemoryInfo", {}).get("SizeInMiB", 0),
     )
 
 

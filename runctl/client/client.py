@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from runctl.client.budgets import Budgets
 from runctl.client.checkpoints import checkpoint_named, complete_checkpoints, output_of
+from runctl.client.choosing import choose_types
 from runctl.client.code_memory import default_folder
 from runctl.client.code_sync import CodeSync, SyncedCode
 from runctl.client.deployment import Deployment, Entering, MachineTypes, Subscribing
@@ -56,6 +57,7 @@ from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
 from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
+from runctl.policy.needs import Needs
 from runctl.policy.reports import Report, report
 
 _FIRST_LOOK_S: Final = 0.25
@@ -127,6 +129,10 @@ class Client:
             limit_usd=spec.max_cost_usd,
             disk_gib=spec.disk_gib,
         )
+
+    def choose_types(self, needs: Needs, option: PurchaseOption) -> tuple[str, ...]:
+        """Choose the cheapest types that have what is needed, by the prices of now. Raises InvalidSpec."""
+        return choose_types(self._deployment.machine_types, self._deployment.prices, needs, option)
 
     def estimate(
         self,

@@ -22,7 +22,7 @@ from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.machine import MachineType, MachineView
 from runctl.model.price import Price, PriceStep, Spending
-from runctl.model.run import Run
+from runctl.model.run import PurchaseOption, Run
 from runctl.model.stop import StopAnswer, StopCommand
 from runctl.model.sweep import Sweep, SweepRequest
 from runctl.model.timeline import TimelineEvent
@@ -97,6 +97,10 @@ class MachineTypes(Protocol):
 
     def machine_types(self, names: Iterable[str]) -> tuple[MachineType, ...]:
         """Describe instance types, in the order given. Raises InvalidSpec that names one EC2 does not know."""
+        ...
+
+    def offered_types(self, option: PurchaseOption) -> Iterable[MachineType]:
+        """Describe all types that a training may be put on unnamed."""
         ...
 
 

@@ -73,6 +73,12 @@ class MachineType(Model):
     architecture: str
     """`x86_64` or `arm64`, in EC2's spelling."""
     accelerator: Accelerator = Accelerator.NONE
+    vcpus: int = 0
+    memory_mib: int = 0
+    gpus: int = 0
+    gpu_name: str = ""
+    gpu_memory_mib: int = 0
+    """Of each GPU."""
 
 
 class LaunchedMachine(Model):

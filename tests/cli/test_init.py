@@ -11,6 +11,9 @@ from tests.cli.command_line import CommandLine
 
 SHOWN_THOUGH_NOT_DEFAULT = {
     "project.name",
+    "run.gpus",
+    "run.cpus",
+    "run.memory",
     "run.disk_gib",
     "run.instance_profile",
     "run.output_dir",

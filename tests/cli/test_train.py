@@ -226,6 +226,42 @@ def test_limit_below_the_question_needs_no_question(runctl: CommandLine) -> None
     assert answer.exit_code == 0
 
 
+def test_machine_is_chosen_by_what_it_must_have(runctl: CommandLine) -> None:
+    answer = runctl("train", "train.py", "--gpus", "1xa10g", "--yes")
+
+    assert answer.exit_code == 0, answer
+    assert _run(runctl).spec.instance_types == ("g5.xlarge",)
+    assert "Machines that fit, the cheapest first: g5.xlarge." in answer.stderr
+
+
+def test_needs_of_the_configuration_hold_until_a_type_is_named(runctl: CommandLine, project: Path) -> None:
+    (project / ".runctl.toml").write_text('[run]\ncpus = 2\nmemory = "4+"\n')
+    (project / "run.yaml").write_text("script: train.py\ninstance_type: t3.micro\n")
+
+    chosen = runctl.json("train", "train.py")
+    named = runctl.json("train", "train.py", "--instance-type", "t3.micro")
+    by_file = runctl.json("train", "-f", "run.yaml")
+
+    types = [
+        runctl.deployment.runs.runs[RunId(each.data["run_id"])].spec.instance_types for each in (chosen, named, by_file)
+    ]
+    assert types == [("t3.medium",), ("t3.micro",), ("t3.micro",)]
+
+
+def test_named_and_chosen_at_once_is_refused(runctl: CommandLine) -> None:
+    answer = runctl.json("train", "train.py", "--instance-type", "t3.micro", "--cpus", "8+")
+
+    assert (answer.exit_code, answer.error["code"]) == (2, "usage")
+    assert runctl.deployment.made == 0
+
+
+def test_what_no_machine_has_is_refused_with_what_there_is(runctl: CommandLine) -> None:
+    answer = runctl.json("estimate", "--gpus", "1xH100")
+
+    assert (answer.exit_code, answer.error["code"]) == (2, "invalid_spec")
+    assert "GPUs here: A10G" in answer.error["hint"]
+
+
 def test_question_is_asked_above_the_configured_amount(runctl: CommandLine, project: Path) -> None:
     (project / ".runctl.toml").write_text("[confirm]\nabove_usd = 0.01\n")
 

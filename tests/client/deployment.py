@@ -25,7 +25,7 @@ from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.machine import MachineState, MachineType, MachineView
+from runctl.model.machine import Accelerator, MachineState, MachineType, MachineView
 from runctl.model.names import Tag
 from runctl.model.price import Price, PriceSource, PriceStep, Spending
 from runctl.model.run import CodeRef, PurchaseOption, Run, RunSpec
@@ -40,6 +40,21 @@ NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 STATE_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:runctl"
 
 PRICES = {"t3.micro": "0.0104", "t3.medium": "0.0416", "g5.xlarge": "1.006", "m7g.large": "0.0816", "x9.huge": None}
+OFFERED = (
+    MachineType(name="t3.medium", architecture="x86_64", vcpus=2, memory_mib=4_096),
+    MachineType(name="x9.huge", architecture="x86_64", vcpus=64, memory_mib=262_144),
+    MachineType(
+        name="g5.xlarge",
+        architecture="x86_64",
+        accelerator=Accelerator.NVIDIA,
+        vcpus=4,
+        memory_mib=16_384,
+        gpus=1,
+        gpu_name="A10G",
+        gpu_memory_mib=24_576,
+    ),
+)
+"""What a need may be met by."""
 
 
 @dataclass
@@ -315,6 +330,10 @@ class MemoryCatalogue:
             if name not in PRICES:
                 raise InvalidSpec(f"EC2 has no instance type {name} here.", hint="Did you mean t3.micro?")
         return tuple(MachineType(name=name, architecture="arm64" if "g." in name else "x86_64") for name in asked)
+
+    def offered_types(self, option: PurchaseOption) -> Iterable[MachineType]:
+        del option
+        return OFFERED
 
     def on_demand(self, instance_type: str) -> Price | None:
         price = PRICES[instance_type]

@@ -153,15 +153,25 @@ def test_a_subnet_that_ec2_does_not_know_is_an_invalid_spec(machines: Ec2Machine
         machines.subnets(["subnet-0fffffffffffffff0"])
 
 
+def test_offered_types_are_those_a_training_may_be_put_on_with_what_they_have(machines: Ec2Machines) -> None:
+    offered = {each.name: each for each in machines.offered_types(PurchaseOption.SPOT)}
+
+    a10g = offered["g5.xlarge"]
+    assert (a10g.accelerator, a10g.gpus, a10g.gpu_name, a10g.vcpus) == (Accelerator.NVIDIA, 1, "A10G", 4)
+    assert a10g.gpu_memory_mib >= 22_000
+    assert (offered["m5.large"].vcpus, offered["m5.large"].memory_mib) == (2, 8_192)
+    assert not {"m6g.large", "t3.micro", "m5.metal"} & offered.keys()
+
+
 def test_machine_types_are_described_in_the_order_given(machines: Ec2Machines) -> None:
     types = machines.machine_types(["g5.xlarge", "m6g.large", "m5.large", "inf2.xlarge", "g5.xlarge"])
 
-    assert types == (
-        MachineType(name="g5.xlarge", architecture="x86_64", accelerator=Accelerator.NVIDIA),
-        MachineType(name="m6g.large", architecture="arm64"),
-        MachineType(name="m5.large", architecture="x86_64"),
-        MachineType(name="inf2.xlarge", architecture="x86_64", accelerator=Accelerator.NEURON),
-    )
+    assert [(each.name, each.architecture, each.accelerator) for each in types] == [
+        ("g5.xlarge", "x86_64", Accelerator.NVIDIA),
+        ("m6g.large", "arm64", Accelerator.NONE),
+        ("m5.large", "x86_64", Accelerator.NONE),
+        ("inf2.xlarge", "x86_64", Accelerator.NEURON),
+    ]
 
 
 def test_a_type_that_ec2_does_not_know_is_named(machines: Ec2Machines) -> None:

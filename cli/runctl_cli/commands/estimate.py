@@ -6,6 +6,7 @@ from decimal import Decimal
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.machine_choice import chosen_types, machine_options
 from runctl_cli.parameters import DURATION, USD
 from runctl_cli.root import Verb
 
@@ -13,13 +14,12 @@ EXAMPLES = """\b
 Examples:
   runctl estimate
   runctl estimate --instance-type g5.xlarge --instance-type g6.xlarge --spot --max-runtime 6h
+  runctl estimate --gpus 1xA10G --memory 32+ --spot
 """
 
 
 @click.command(cls=Verb, epilog=EXAMPLES)
-@click.option(
-    "--instance-type", "instance_types", multiple=True, metavar="TYPE", help="EC2 instance type; repeat for a choice."
-)
+@machine_options
 @click.option("--spot/--on-demand", default=None, help="How the machine is paid for.  [default: on-demand]")
 @click.option(
     "--disk", "disk_gib", type=click.IntRange(8, 16_384), metavar="GIB", help="Root volume, gp3.  [default: 100]"
@@ -30,6 +30,9 @@ Examples:
 def estimate(
     invocation: Invocation,
     instance_types: tuple[str, ...],
+    gpus: str | None,
+    cpus: str | None,
+    memory: str | None,
     spot: bool | None,
     disk_gib: int | None,
     max_runtime: timedelta | None,
@@ -47,8 +50,9 @@ def estimate(
 
     run = invocation.configuration.settings.run
     purchase = run.purchase if spot is None else PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
+    types = chosen_types(invocation, run, purchase, instance_types=instance_types, gpus=gpus, cpus=cpus, memory=memory)
     estimated = invocation.client.estimate(
-        instance_types or run.instance_type,
+        types,
         purchase,
         runtime=max_runtime or run.max_runtime,
         limit_usd=run.max_cost if max_cost is None else max_cost,

@@ -11,6 +11,7 @@ from runctl.errors import InvalidSpec
 from runctl_cli.first_look import look_first
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import answer_launched, confirm_cost, sending
+from runctl_cli.machine_choice import chosen_types, machine_options
 from runctl_cli.parameters import DATA, DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
 from runctl_cli.root import Verb
 from runctl_cli.variables import read_env_file
@@ -18,7 +19,8 @@ from runctl_cli.what_to_run import WhatToRun, what_to_run
 
 if TYPE_CHECKING:
     from runctl.client.spec import RunSpec
-    from runctl_cli.settings import Configuration
+    from runctl.model.run import PurchaseOption
+    from runctl_cli.settings import Configuration, RunSettings
 
 EXAMPLES = """\b
 Examples:
@@ -26,6 +28,7 @@ Examples:
   runctl train train.py --instance-type g5.xlarge --spot --wait
   runctl train train.py --max-runtime 6h --max-cost 10 -- --epochs 3
   runctl train train.py --script-args "--epochs 3"
+  runctl train train.py --gpus 1xA10G --memory 32+ --spot
   runctl train -f run.yaml --spot
   runctl train --command "torchrun --nproc-per-node 8 train.py"
 """
@@ -36,9 +39,7 @@ Examples:
 @click.option("--file", "-f", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run as a YAML file says.")
 @click.option("--module", "-m", metavar="MODULE", help="Run a module of the project, as python -m does.")
 @click.option("--command", metavar="TEXT", help="Run a command, split as a shell would; no shell reads it.")
-@click.option(
-    "--instance-type", "instance_types", multiple=True, metavar="TYPE", help="EC2 instance type; repeat for a choice."
-)
+@machine_options
 @click.option("--spot/--on-demand", default=None, help="How the machine is paid for.  [default: on-demand]")
 @click.option(
     "--fallback/--no-fallback",
@@ -151,6 +152,11 @@ def train(
         configuration = asked_by_file.over(configuration)
         what = asked_by_file.what_to_run(words, module=module, command=command, script_args=script_args)
         asked["name"] = asked["name"] or asked_by_file.name
+    run = configuration.settings.run
+    needs = {name: asked.pop(name) for name in ("gpus", "cpus", "memory")}
+    asked["instance_types"] = chosen_types(
+        invocation, run, purchase_of(run, asked["spot"]), instance_types=asked["instance_types"], **needs
+    )
     spec = spec_of(configuration, what, **asked)
     prepared = prepare(spec)
     for skipped in prepared.files.skipped:
@@ -165,6 +171,15 @@ def train(
     on_upload, on_bytes = sending(invocation)
     run = client.launch(plan, on_upload=on_upload, on_bytes=on_bytes)
     answer_launched(invocation, run, wait=wait)
+
+
+def purchase_of(run: "RunSettings", spot: bool | None) -> "PurchaseOption":
+    """How machines are paid for: as it was typed, else as the configuration says."""
+    from runctl.model.run import PurchaseOption
+
+    if spot is None:
+        return run.purchase
+    return PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
 
 
 def spec_of(
@@ -201,13 +216,12 @@ def spec_of(
     from runctl.client.project import is_empty_project, script_in_project
     from runctl.client.spec import RunSpec
     from runctl.model.notice import NotifyLevel
-    from runctl.model.run import DataMode, DataSource, OnNotice, PurchaseOption
+    from runctl.model.run import DataMode, DataSource, OnNotice
     from runctl_cli.values import parse_data
 
     settings = configuration.settings
     run = settings.run
     root = configuration.folder
-    purchase = run.purchase if spot is None else PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
     script = Path(what.script).as_posix() if what.script else ""
     if script and not is_empty_project(root):
         script = script_in_project(Path(script), root)
@@ -218,7 +232,7 @@ def spec_of(
             command=what.command,
             args=what.args,
             instance_types=instance_types or run.instance_type,
-            purchase_option=purchase,
+            purchase_option=purchase_of(run, spot),
             fallback=run.fallback if fallback is None else fallback,
             disk_gib=run.disk_gib if disk_gib is None else disk_gib,
             instance_profile=run.instance_profile if instance_profile is None else instance_profile,

@@ -170,11 +170,12 @@ def test_training_near_its_end_and_its_replacement_finish_the_work_once(cloud: C
     # Whichever is first: it finishes in its notice, or it is told that the other one waits, saves and leaves.
     assert run["status"] == "SUCCEEDED", cloud.story(run_id)
     first, *others = run["attempts"]
-    logs = [
-        cloud.runctl("logs", run_id, "--attempt", str(number), output="text").stdout
+    told = [
+        cloud.runctl("logs", run_id, "--attempt", str(number), output="text")
         for number in range(1, len(run["attempts"]) + 1)
     ]
-    assert sum(log.count("finished at 30") for log in logs) == 1
+    logs = [command.stdout for command in told]
+    assert sum(log.count("finished at 30") for log in logs) == 1, (told, cloud.story(run_id))
     if first["exit_code"] == 0:
         assert [attempt["exit_code"] for attempt in others] in ([], [None])
     else:

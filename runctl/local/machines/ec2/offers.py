@@ -122,6 +122,7 @@ _TYPE_FILTERS: dict[str, Callable[[InstanceType], list[str]]] = {
     "burstable-performance-supported": lambda each: [str(each.burstable).lower()],
     "current-generation": lambda _: ["true"],
     "bare-metal": lambda _: ["false"],
+    "hypervisor": lambda _: ["nitro"],
 }
 _PRICE_FILTERS: dict[str, Callable[[PricePoint], list[str]]] = {
     "availability-zone": lambda point: [point.zone],
