@@ -154,8 +154,8 @@ class Ec2Machines:
 
     def offered_types(self, option: PurchaseOption) -> Iterator[MachineType]:
         """Describe all types of the Region that a training may be put on unnamed, all pages: x86-64 on
-        Nitro, which the current images' GPU driver wants (Deep Learning AMI Developer Guide, "Supported GPUs"), and
-        neither bare metal nor burstable, as attribute-based selection has it (EC2 API Reference, InstanceRequirements).
+        Nitro, for older GPUs are not among those that the current images support (Deep Learning AMI Developer Guide, release
+        notes), and neither bare metal nor burstable, as attribute-based selection has it (EC2 API Reference, InstanceRequirements).
         """
         wanted = {
             "hypervisor": "nitro",

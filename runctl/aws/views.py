@@ -51,16 +51,16 @@ def machine_type_view(described: "InstanceTypeInfoTypeDef") -> MachineType:
     # Old x86 types are listed with i386 first.
     architecture = "x86_64" if "x86_64" in architectures else next(iter(architectures), "")
     gpus = described.get("GpuInfo", {}).get("Gpus", [])
-    first = gpus[0] if gpus else {}
     return MachineType(
         name=described.get("InstanceType", ""),
         architecture=architecture,
         accelerator=_accelerator(described),
         vcpus=described.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory_mib=described.get("MemoryInfo", {}).get("SizeInMiB", 0),
-        gpus=sum(gpu.get("Count", 0) for gpu in gpus),
-        gpu_name=first.get("Name", ""),
-        gpu_memory_mib=first.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        # A part of a GPU (g6f) is none: nobody who asks for one means it.
+        gpus=sum(gpu.get("Count", 0) for gpu in gpus if gpu.get("GpuPartitionSize", 1.0) >= 1.0),
+        gpu_name=next((gpu.get("Name", "") for gpu in gpus), ""),
+        gpu_memory_mib=next((gpu.get("MemoryInfo", {}).get("SizeInMiB", 0) for gpu in gpus), 0),
     )
 
 
