@@ -153,9 +153,11 @@ class Ec2Machines:
         return tuple(_in_order(wanted, found, "instance type"))
 
     def offered_types(self, option: PurchaseOption) -> Iterator[MachineType]:
-        """Describe all types of the Region that a training may be put on unnamed, all pages: x86-64 on
-        Nitro, for older GPUs are not among those that the current images support (Deep Learning AMI Developer Guide, release
-        notes), and neither bare metal nor burstable, as attribute-based selection has it (EC2 API Reference, InstanceRequirements).
+        """Describe all types of the Region that a training may be put on unnamed, all pages.
+
+        x86-64 on Nitro, for older GPUs are not among those that the current images support (Deep Learning AMI Developer
+        Guide, release notes); neither bare metal nor burstable, as attribute-based selection has it (EC2 API Reference,
+        InstanceRequirements).
         """
         wanted = {
             "hypervisor": "nitro",
