@@ -39,7 +39,8 @@ class SpecFile(RunSettings):
         said = {name: getattr(self, name) for name in self.model_fields_set & set(RunSettings.model_fields)}
         run = configuration.settings.run
         if "instance_type" in said:
-            said = {"gpus": None, "cpus": None, "memory": None, **said}
+            for need in ("gpus", "cpus", "memory"):
+                said.setdefault(need, None)
         for both in ("env", "secrets"):
             said[both] = {**getattr(run, both), **said.get(both, {})}
         settings = configuration.settings.model_copy(update={"run": run.model_copy(update=said)})
