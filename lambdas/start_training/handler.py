@@ -32,6 +32,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         machines=deployed.machines,
         commands=deployed.commands,
         bucket=deployed.bucket,
+        packages=deployed.packages,
         settings=deployed.settings,
         now=deployed.now,
         turn=step.turn,

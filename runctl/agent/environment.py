@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from runctl.agent.packages import Packages, PackagesKind
 from runctl.agent.run_log import RunLog
@@ -31,7 +32,15 @@ def with_path_before(environment: Mapping[str, str], folder: Path) -> dict[str, 
 class PythonEnvironment:
     """Makes one virtual environment; what the tools say stands in the training's log."""
 
-    def __init__(self, target: Path, tools: Path, log: RunLog, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        target: Path,
+        tools: Path,
+        log: RunLog,
+        cancelled: Callable[[], bool],
+        uv_variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._uv_variables = uv_variables
         self._target = target
         self._tools = tools
         self._log = log
@@ -75,7 +84,7 @@ class PythonEnvironment:
     def _uv(self, *arguments: str, folder: Path | None = None) -> None:
         """Run uv. It takes the agent's Python where the project allows, or brings the one that the project wants."""
         environment = with_path_before(machine_environment(os.environ), Path(sys.executable).parent)
-        environment |= {"VIRTUAL_ENV": self._at, "UV_PROJECT_ENVIRONMENT": self._at}
+        environment |= {"VIRTUAL_ENV": self._at, "UV_PROJECT_ENVIRONMENT": self._at, **self._uv_variables}
         verb, *rest = arguments
         self._run_in(folder, environment, f"uv {verb}", [self._uv_program(), verb, "--quiet", *rest])
 

@@ -59,6 +59,14 @@ class ResumePoint:
 
 
 @dataclass(frozen=True)
+class KeptPackages:
+    """What an earlier attempt of the run left of the packages that it installed: `runctl.model.job.KeptPackages`."""
+
+    content: str
+    files: tuple[LinkedFile, ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """All that the agent needs to know of the attempt. There is a script or a command."""
 
@@ -85,6 +93,9 @@ class Job:
     data: tuple[DataSource, ...]
     data_mode: str
     output_dir: str
+    packages_prefix: str
+    """Where the packages may be left for a later attempt; empty: nowhere."""
+    kept_packages: KeptPackages | None
     resume_points: tuple[ResumePoint, ...]
     must_fence: bool
     keep_machine: bool
@@ -151,6 +162,8 @@ def read_job(text: str | bytes) -> Job:
             ),
             data_mode=document.get("data_mode", DOWNLOAD),
             output_dir=document.get("output_dir", ""),
+            packages_prefix=document.get("packages_prefix", ""),
+            kept_packages=_kept_packages(document.get("kept_packages")),
             resume_points=tuple(_resume_point(point) for point in document.get("resume_points", ())),
             must_fence=bool(document.get("must_fence", False)),
             keep_machine=bool(document.get("keep_machine", False)),
@@ -182,5 +195,12 @@ def read_go(text: str | bytes, job: Job) -> Go:
 
 
 def _resume_point(document: dict[str, Any]) -> ResumePoint:
-    files = tuple(LinkedFile(file["path"], file["bytes"], file["sha256"], file["url"]) for file in document["files"])
-    return ResumePoint(document["manifest_key"], document["name"], document.get("step"), files)
+    return ResumePoint(document["manifest_key"], document["name"], document.get("step"), _linked(document["files"]))
+
+
+def _kept_packages(document: dict[str, Any] | None) -> KeptPackages | None:
+    return None if document is None else KeptPackages(document["content"], _linked(document["files"]))
+
+
+def _linked(files: list[dict[str, Any]]) -> tuple[LinkedFile, ...]:
+    return tuple(LinkedFile(file["path"], file["bytes"], file["sha256"], file["url"]) for file in files)

@@ -100,6 +100,11 @@ class AttemptFolder:
         return self.path / "environment"
 
     @property
+    def packages(self) -> Path:
+        """Pieces of packed packages, on their way to the bucket or from it."""
+        return self.path / "packages"
+
+    @property
     def checkpoints(self) -> Path:
         """`RUNCTL_CHECKPOINT_DIR`."""
         return self.path / "checkpoints"

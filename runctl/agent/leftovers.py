@@ -27,7 +27,7 @@ def end_leftovers(folder: AttemptFolder) -> None:
     while (left := _marked(f"{MARKER}={folder.path}".encode())) and time.monotonic() < limit:
         kill_all(left)
         time.sleep(_PAUSE_S)
-    for half_made in (folder.code, folder.environment, folder.resume):
+    for half_made in (folder.code, folder.environment, folder.packages, folder.resume):
         shutil.rmtree(half_made, ignore_errors=True)
 
 

@@ -1,5 +1,7 @@
 """The supervisor's parts, put together for one attempt: what each thread steps, and what they know of each other."""
 
+from pathlib import Path
+
 from runctl.agent.checkpoint_folder import CheckpointFolder
 from runctl.agent.checkpoint_record import RecordFile
 from runctl.agent.checkpoint_uploader import CheckpointUploader
@@ -15,6 +17,7 @@ from runctl.agent.lookout import Lookout
 from runctl.agent.note import Note
 from runctl.agent.notice import NoticeWatch
 from runctl.agent.observing import observe
+from runctl.agent.package_keeping import Installed, PackageKeeping
 from runctl.agent.run_log import open_log
 from runctl.agent.telling import Telling
 from runctl.agent.trouble import Trouble, WatchedHeartbeats, WatchedStore, WatchedStream
@@ -25,7 +28,7 @@ from runctl.agent.world import World
 class Parts:
     """One of each."""
 
-    def __init__(self, job: Job, folder: AttemptFolder, world: World) -> None:
+    def __init__(self, job: Job, folder: AttemptFolder, tools: Path, world: World) -> None:
         clock = world.clock
         self.log = open_log(folder.path, file_stamp(clock.now()))
         say = self.log.say
@@ -65,6 +68,15 @@ class Parts:
             say,
             UploadTimes(Note(folder.note("upload-times"), say)),
         )
+        self.packages = PackageKeeping(
+            tools,
+            folder.packages,
+            job.packages_prefix,
+            world.store,
+            {"run_id": job.run_id, "attempt": job.attempt},
+            lambda: self.notices.notice is not None or self.lookout.leaving is not None,
+            say,
+        )
         self.room = HeldRoom(folder.held_room, warn)
         self.fence = Fence(job, self.store, self.events, clock, world.wait, say)
         self.replacement = ReplacementWatch(job, self.store, self.notices, say)
@@ -72,6 +84,11 @@ class Parts:
         self._wrong_clock = Trouble(
             "The machine's clock is wrong", "The machine's clock is right again", warn, clock, told_after_s=0.0
         )
+
+    def training_began(self, began_at: float, installed: Installed | None = None) -> None:
+        """Follow a training from its start; `installed` are packages that may be kept."""
+        self.observing.boards.training_began(began_at)
+        self.packages.begin(installed)
 
     def look_at_the_clock(self) -> None:
         """Tell of a clock that is wrong; all that the agent does itself is corrected."""

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runctl.agent.data import DataStore, data_path, fetch_data, install_mountpoint, mount_command
-from runctl.agent.environment import PythonEnvironment, machine_environment, with_path_before
+from runctl.agent.environment import machine_environment, with_path_before
+from runctl.agent.installing import install
 from runctl.agent.job import MOUNT, DataSource, Go, Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.object_store import ObjectStore
+from runctl.agent.package_keeping import Installed
 from runctl.agent.packages import find_packages
 from runctl.agent.project_code import fetch_code
 from runctl.agent.resume import CheckpointFetcher, Links, Resumed
@@ -31,6 +33,8 @@ class Prepared:
     max_runtime_s: float
     code_files: int | None = None
     """How many files of the project arrived, each with the hash that the laptop gave it."""
+    installed: Installed | None = None
+    """Packages that came from an index, for a later attempt."""
 
 
 def prepare(
@@ -59,8 +63,7 @@ def prepare(
     prepare_data(job, folder, data, log, cancelled)
     packages = find_packages(folder.code, script)
     secret_values = read_secrets(job.secrets, secrets)
-    environment = PythonEnvironment(folder.environment, tools, log, cancelled)
-    python = environment.prepare(packages, with_pip=bool(job.setup))
+    python, installed = install(job, folder, tools, packages, links, log, cancelled)
     command = training_command(python, folder.code, job)
     if job.setup:
         log.say("running the set-up command")
@@ -75,7 +78,7 @@ def prepare(
     go = pass_fence()
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(go.resume_points)
     variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
-    return Prepared(command, variables, resumed, go.max_runtime_s, files)
+    return Prepared(command, variables, resumed, go.max_runtime_s, files, installed)
 
 
 def prepare_data(

@@ -3,7 +3,7 @@
 import http.client
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,10 +98,30 @@ class CheckpointFetcher:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         root = self._folder.resolve()
-        targets: list[tuple[LinkedFile, Path]] = []
         for file in point.files:
+            if not (root / file.path).resolve().is_relative_to(root / point.name):
+                return f"{file.path} would lie outside of it"
+        return fetch_linked(point.files, root, self._links, self._cancelled)
+
+
+def fetch_linked(files: Sequence[LinkedFile], folder: Path, links: Links, cancelled: Callable[[], bool]) -> str | None:
+    """Fetch files into a folder, side by side, and check them; answers what is wrong with one, None when all are whole.
+
+    Raises OSError when the disk refuses, SetupCancelledError when somebody asked for the end.
+    """
+    return _Fetching(links, cancelled).fetch(files, folder.resolve())
+
+
+class _Fetching:
+    def __init__(self, links: Links, cancelled: Callable[[], bool]) -> None:
+        self._links = links
+        self._cancelled = cancelled
+
+    def fetch(self, files: Sequence[LinkedFile], root: Path) -> str | None:
+        targets: list[tuple[LinkedFile, Path]] = []
+        for file in files:
             target = (root / file.path).resolve()
-            if not target.is_relative_to(root / point.name):
+            if not target.is_relative_to(root):
                 return f"{file.path} would lie outside of it"
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as made:

@@ -66,7 +66,7 @@ class Supervisor:
         self._folder = folder
         self._tools = tools
         self._world = world
-        self._parts = parts = Parts(job, folder, world)
+        self._parts = parts = Parts(job, folder, tools, world)
         self._log = parts.log
         self._events = parts.events
         self._store = parts.store
@@ -135,7 +135,7 @@ class Supervisor:
         if training is not None:
             self._log.say("the agent was started again; the training went on meanwhile")
             self._training = training
-            self._parts.observing.boards.training_began(training.begun_at)
+            self._parts.training_began(training.begun_at)
             self._lookout.take_hold(training, self._course.max_runtime_s)
             self._tell_soon()
             return training
@@ -233,7 +233,7 @@ class Supervisor:
             self._log.say(message)
             return Ended(Why.SETUP_FAILED, message=message, started=False)
         self._training = training
-        self._parts.observing.boards.training_began(training.begun_at)
+        self._parts.training_began(training.begun_at, prepared.installed)
         self._lookout.training_began(training.begun_at, prepared.max_runtime_s)
         self._tell_soon()
         return training
@@ -245,6 +245,7 @@ class Supervisor:
             while (ended := training.poll()) is None:
                 self._lookout.obey(self._look(hears_usr1=training.hears(Signals.SIGUSR1)), training)
                 self._world.wait(LOOK_S)
+            self._parts.packages.end()
             training.kill()  # what it left behind
             self._show(ended)
             self._report_start()  # it may have been shorter than a look

@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from runctl.aws.errors import aws_errors
+from runctl.aws.links import links_to
 from runctl.aws.manifests import Manifests
 from runctl.model import keys
 from runctl.model.base import WireModel
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 FINAL_MARKER_NAME: Final = "final.json"
-
-LINK_LIFETIME_S: Final = 3_600
-"""From the hand-off to the machine's last download. The machine is online when links are made; its environment is
-made before. A link signed by a role's session ends with the session, which a function has for hours."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,18 +73,7 @@ class S3Bucket:
 
     def links(self, manifest: Manifest) -> tuple[LinkedFile, ...]:
         """Make short-lived links to read a checkpoint's files."""
-        with aws_errors():
-            return tuple(
-                LinkedFile(
-                    path=file.path,
-                    bytes=file.bytes,
-                    sha256=file.sha256,
-                    url=self._client.generate_presigned_url(
-                        "get_object", Params={"Bucket": self._bucket, "Key": file.key}, ExpiresIn=LINK_LIFETIME_S
-                    ),
-                )
-                for file in manifest.files
-            )
+        return links_to(self._client, self._bucket, manifest.files)
 
     def final_marker(
         self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None

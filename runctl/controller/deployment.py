@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runctl.aws.clients import CONFIG, EC2_CONFIG, S3_CONFIG, ClientMaker, LazyClient
 from runctl.aws.environment import FunctionEnvironment
 from runctl.controller import ports
+from runctl.controller.kept_packages import PackageShelf
 from runctl.controller.settings import ControllerSettings
 
 if TYPE_CHECKING:
@@ -118,6 +119,14 @@ class Deployment:
 
         client = self._client("s3", S3_CONFIG)
         return S3Bucket(client, self._environment.bucket, self._environment.machine_role_id)
+
+    @cached_property
+    def packages(self) -> PackageShelf:
+        """The bucket's packages."""
+        from runctl.aws.packages import S3Packages
+
+        client = self._client("s3", S3_CONFIG)
+        return S3Packages(client, self._environment.bucket, self._environment.machine_role_id)
 
     @cached_property
     def schedules(self) -> ports.Schedules:

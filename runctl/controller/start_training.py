@@ -7,6 +7,7 @@ from runctl.controller.agent_commands import send_start, send_stop
 from runctl.controller.answers import answer_waiting
 from runctl.controller.departures import record_departure
 from runctl.controller.hand_over import close_attempts, take_over_from_earlier
+from runctl.controller.kept_packages import PackageShelf, offered_packages
 from runctl.controller.loading import load_attempt, load_open_run
 from runctl.controller.moves import move
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, RunStore, TaskTokens
@@ -38,6 +39,7 @@ def start_training(
     machines: Machines,
     commands: Commands,
     bucket: Bucket,
+    packages: PackageShelf,
     settings: ControllerSettings,
     now: Clock,
     turn: str = "",
@@ -65,7 +67,8 @@ def start_training(
     must_fence = _must_fence(run, attempt, runs=runs, machines=machines, bucket=bucket, at=at)
     points = () if must_fence else offered_points(run, attempt, runs=runs, bucket=bucket)
     job = _job(run, attempt, instance_id, points, runs=runs, bucket=bucket, settings=settings, at=at)
-    _hand_off(job.model_copy(update={"must_fence": must_fence}), attempt.role_id, runs=runs, bucket=bucket)
+    changed = {"must_fence": must_fence, **_packages(run, attempt, instance_id, runs=runs, packages=packages)}
+    _hand_off(job.model_copy(update=changed), attempt.role_id, runs=runs, bucket=bucket)
     _look(attempt, instance_id, runs=runs, machines=machines, at=at)
     answered = answer_waiting(run.run_id, attempt.number, runs=runs, tokens=tokens)
     if not answered:
@@ -127,6 +130,18 @@ def _job(
         heartbeat_interval_s=run.spec.heartbeat_interval_s,
         dead_man_s=settings.dead_man_s,
     )
+
+
+def _packages(
+    run: Run, attempt: Attempt, instance_id: InstanceId, *, runs: RunStore, packages: PackageShelf
+) -> dict[str, Any]:
+    """What is offered to install from, and where this machine may leave what it installs: a machine that is kept is
+    there for the next run itself."""
+    prefix = packages.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id)
+    return {
+        "packages_prefix": "" if run.keeps_machine else prefix,
+        "kept_packages": offered_packages(run, attempt, runs=runs, packages=packages),
+    }
 
 
 def _hand_off(job: AgentJob, role_id: str | None, *, runs: RunStore, bucket: Bucket) -> None:

@@ -27,6 +27,13 @@ class ResumePoint(WireModel):
     files: tuple[LinkedFile, ...]
 
 
+class KeptPackages(WireModel):
+    """Packages that an earlier attempt installed, with short-lived links to the pieces of their archive."""
+
+    content: str
+    files: tuple[LinkedFile, ...]
+
+
 class AgentJob(WireModel):
     """`handoff/<role-id>:<instance-id>/job.json`: all that the agent needs and may know."""
 
@@ -58,6 +65,11 @@ class AgentJob(WireModel):
     data: tuple[DataSource, ...] = ()
     data_mode: DataMode = DataMode.DOWNLOAD
     output_dir: str = ""
+    packages_prefix: str = ""
+    """`packages/<role-id>:<instance-id>/<run>/<0001>/`, where the agent may leave the packages that it installs for a
+    later attempt (`runctl.model.packages`). Empty: nowhere."""
+    kept_packages: KeptPackages | None = None
+    """What an earlier attempt left there. The agent checks it, and installs anew when it will not do."""
     resume_points: tuple[ResumePoint, ...] = ()
     """Newest first; the agent takes the first whose hashes are right, and says so when it had to go back."""
     must_fence: bool = False

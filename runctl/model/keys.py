@@ -1,7 +1,8 @@
 """Where things lie in the bucket, and how items are named in the runs table.
 
-The machine role may read `handoff/${aws:userid}/*` and `code/*`, and write `runs/*/attempts/*/${aws:userid}/*`;
-for an instance profile `aws:userid` is `<role id>:<instance id>` (IAM User Guide, policy variables).
+The machine role may read `handoff/${aws:userid}/*` and `code/*`, and write `runs/*/attempts/*/${aws:userid}/*` and
+`packages/${aws:userid}/*`; for an instance profile `aws:userid` is `<role id>:<instance id>` (IAM User Guide, policy
+variables).
 """
 
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
@@ -9,6 +10,7 @@ from runctl.model.ids import AttemptNumber, InstanceId, RunId
 HANDOFF_PREFIX = "handoff/"
 CODE_PREFIX = "code/"
 RUNS_PREFIX = "runs/"
+PACKAGES_PREFIX = "packages/"
 
 SECRET_PARAMETERS_PREFIX = "/runctl/secrets/"
 """Parameters of Systems Manager that every machine may read, for secrets of trainings."""
@@ -107,6 +109,12 @@ def attempt_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_
     `metrics.json` (runctl.model.history), and the final marker `final.json` (the signed
     `Training Ended` detail)."""
     return f"{attempts_prefix(run_id)}{number:04d}/{userid(role_id, instance_id)}/"
+
+
+def packages_prefix(run_id: RunId, number: AttemptNumber, role_id: str, instance_id: InstanceId) -> str:
+    """Prefix below which a machine leaves the packages of an attempt: pieces of an archive, and last `packages.json`
+    (runctl.model.packages). Not below `runs/`, which is the user's: these expire."""
+    return f"{PACKAGES_PREFIX}{userid(role_id, instance_id)}/{run_id}/{number:04d}/"
 
 
 def log_stream(run_id: RunId, number: AttemptNumber) -> str:

@@ -13,7 +13,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
-from runctl.model.keys import HANDOFF_PREFIX, PAGES_PREFIX, RUNS_PREFIX
+from runctl.model.keys import HANDOFF_PREFIX, PACKAGES_PREFIX, PAGES_PREFIX, RUNS_PREFIX
 from runctl.model.names import Function, Index, Tag
 from stacks.constructs.identity import Names
 
@@ -33,6 +33,7 @@ class Need(StrEnum):
     ASK_SSM = auto()
     SEND_COMMANDS = auto()
     READ_RESULTS = auto()
+    READ_PACKAGES = auto()
     WRITE_HANDOFF = auto()
     REMOVE_HANDOFF = auto()
     SET_SCHEDULES = auto()
@@ -78,6 +79,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.TERMINATE_MACHINES,
             *_COMMANDS,
             Need.READ_RESULTS,
+            Need.READ_PACKAGES,
             Need.WRITE_HANDOFF,
         ),
         Function.DECIDE_NEXT: (
@@ -283,6 +285,11 @@ def _read_results(resources: Resources) -> list[iam.PolicyStatement]:
     ]
 
 
+def _read_packages(resources: Resources) -> list[iam.PolicyStatement]:
+    """With READ_RESULTS, whose ListBucket this needs too."""
+    return [allow("s3:GetObject", on=f"{resources.bucket_arn}/{PACKAGES_PREFIX}*")]
+
+
 def _write_handoff(resources: Resources) -> list[iam.PolicyStatement]:
     return [allow("s3:PutObject", on=f"{resources.bucket_arn}/{HANDOFF_PREFIX}*")]
 
@@ -352,6 +359,7 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
         Need.ASK_SSM: _ask_ssm,
         Need.SEND_COMMANDS: _send_commands,
         Need.READ_RESULTS: _read_results,
+        Need.READ_PACKAGES: _read_packages,
         Need.WRITE_HANDOFF: _write_handoff,
         Need.REMOVE_HANDOFF: _remove_handoff,
         Need.SET_SCHEDULES: _set_schedules,

@@ -11,7 +11,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, RUNS_PREFIX, SECRET_PARAMETERS_PREFIX, SECRETS_PREFIX
+from runctl.model.keys import (
+    CODE_PREFIX,
+    HANDOFF_PREFIX,
+    PACKAGES_PREFIX,
+    RUNS_PREFIX,
+    SECRET_PARAMETERS_PREFIX,
+    SECRETS_PREFIX,
+)
 from runctl.model.names import AGENT_EVENT_SOURCE
 from runctl.model.run import DEFAULT_DISK_GIB
 from stacks.asset_keys import AssetKeys
@@ -94,6 +101,8 @@ class Machine(Construct):
             allow("s3:GetObject", on=f"{bucket_arn}/{HANDOFF_PREFIX}{_USERID}/*"),
             # Deletion is for older checkpoints beyond those that are kept.
             allow("s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", on=own),
+            # For a later attempt of its run, which is handed links: no machine reads here.
+            allow("s3:PutObject", "s3:AbortMultipartUpload", on=f"{bucket_arn}/{PACKAGES_PREFIX}{_USERID}/*"),
             allow("s3:GetObject", on=f"{bucket_arn}/{CODE_PREFIX}*"),
             allow("s3:GetObject", on=f"arn:{stack.partition}:s3:::{agent_object}"),
             allow("events:PutEvents", on=bus_arn, when={"StringEquals": {"events:source": AGENT_EVENT_SOURCE}}),

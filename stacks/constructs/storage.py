@@ -7,13 +7,16 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX
+from runctl.model.keys import CODE_PREFIX, HANDOFF_PREFIX, PACKAGES_PREFIX
 from runctl.model.names import Index
 from runctl.model.timing import CODE_KEPT
 
 HANDOFF_KEPT: Final = Duration.days(31)
 """Longer than the longest run (RunSpec.max_runtime_s allows 30 days), for a restarted agent reads its hand-off again.
 `Conclude run` removes it earlier; this is for what was never concluded."""
+
+PACKAGES_KEPT: Final = Duration.days(14)
+"""What packages save a later attempt is minutes; a run that is interrupted after longer installs them anew."""
 
 UPLOAD_ABANDONED: Final = Duration.days(2)
 """Parts of an unfinished upload are paid for and never seen; no upload of a machine takes that long."""
@@ -100,5 +103,6 @@ class Storage(Construct):
                 s3.LifecycleRule(id="abandoned-uploads", abort_incomplete_multipart_upload_after=UPLOAD_ABANDONED),
                 s3.LifecycleRule(id="hand-offs", prefix=HANDOFF_PREFIX, expiration=HANDOFF_KEPT),
                 s3.LifecycleRule(id="code", prefix=CODE_PREFIX, expiration=Duration.days(CODE_KEPT.days)),
+                s3.LifecycleRule(id="packages", prefix=PACKAGES_PREFIX, expiration=PACKAGES_KEPT),
             ],
         )

@@ -62,7 +62,7 @@ class Beside:
             memory=lambda _: Memory(),
         )
         self.job = job(**fields)
-        self.parts = Parts(self.job, self.folder, world)
+        self.parts = Parts(self.job, self.folder, root / "tools", world)
         self.parts.lookout.training_began(self.clock.monotonic(), self.job.max_runtime_s)
 
     def tick(self, seconds: float) -> Order:

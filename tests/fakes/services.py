@@ -12,6 +12,7 @@ from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
 from runctl.model.names import Metric
+from runctl.model.packages import PackagesListing
 from runctl.model.price import Price, PriceSource, PriceStep
 from runctl.model.run import PurchaseOption
 from runctl.model.service_events import ExecutionStatus
@@ -146,6 +147,31 @@ class FakeBucket:
         self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
     ) -> dict[str, Any] | None:
         return self.markers.get(instance_id)
+
+
+@dataclass
+class FakePackages:
+    """Packages that machines left."""
+
+    left: dict[InstanceId, PackagesListing] = field(default_factory=dict[InstanceId, PackagesListing])
+    asked: list[tuple[RunId, AttemptNumber]] = field(default_factory=list[tuple[RunId, AttemptNumber]])
+
+    def prefix_of(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> str:
+        return keys.packages_prefix(run_id, number, role_id or ROLE_ID, instance_id)
+
+    def listing(
+        self, run_id: RunId, number: AttemptNumber, instance_id: InstanceId, *, role_id: str | None = None
+    ) -> PackagesListing | None:
+        self.asked.append((run_id, number))
+        return self.left.get(instance_id)
+
+    def links(self, listing: PackagesListing) -> tuple[LinkedFile, ...]:
+        return tuple(
+            LinkedFile(path=file.path, bytes=file.bytes, sha256=file.sha256, url=f"https://bucket.example/{file.key}")
+            for file in listing.files
+        )
 
 
 @dataclass

@@ -47,6 +47,7 @@ from tests.fakes.services import (
     FakeExecutions,
     FakeMetrics,
     FakeNotifications,
+    FakePackages,
     FakePrices,
     FakeSchedules,
     FakeTaskTokens,
@@ -73,6 +74,7 @@ class World:
     tokens: FakeTaskTokens = field(default_factory=FakeTaskTokens)
     commands: FakeCommands = field(default_factory=FakeCommands)
     bucket: FakeBucket = field(default_factory=FakeBucket)
+    packages: FakePackages = field(default_factory=FakePackages)
     schedules: FakeSchedules = field(default_factory=FakeSchedules)
     notifications: FakeNotifications = field(default_factory=FakeNotifications)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
@@ -149,6 +151,7 @@ class World:
             machines=self.machines,
             commands=self.commands,
             bucket=self.bucket,
+            packages=self.packages,
             settings=SETTINGS,
             now=self.clock,
             turn=turn,

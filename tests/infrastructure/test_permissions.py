@@ -65,6 +65,7 @@ PORT_NEEDS = {
     "tokens": {Need.ANSWER_TOKENS},
     "executions": {Need.ASK_EXECUTIONS},
     "bucket": {Need.READ_RESULTS, Need.WRITE_HANDOFF, Need.REMOVE_HANDOFF},
+    "packages": {Need.READ_PACKAGES},
     "schedules": {Need.SET_SCHEDULES, Need.REMOVE_SCHEDULES},
     "notifications": {Need.NOTIFY},
     "metrics": {Need.PUT_METRICS},
@@ -267,11 +268,19 @@ def test_a_machine_reads_its_own_hand_off_code_and_agent(template: DeployedTempl
     assert "s3:ListBucket" not in actions_of(template, "MachineRole")
 
 
-def test_a_machine_writes_below_its_own_prefix_only(template: DeployedTemplate) -> None:
-    for action in ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"):
-        assert resources_of(template, "MachineRole", action) == {
-            "<StorageBucket.Arn>/runs/*/attempts/*/${aws:userid}/*"
-        }
+def test_a_machine_writes_below_its_own_prefixes_only(template: DeployedTemplate) -> None:
+    results, packages = (
+        "<StorageBucket.Arn>/runs/*/attempts/*/${aws:userid}/*",
+        "<StorageBucket.Arn>/packages/${aws:userid}/*",
+    )
+
+    for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
+        assert resources_of(template, "MachineRole", action) == {results, packages}
+    assert resources_of(template, "MachineRole", "s3:DeleteObject") == {results}
+
+
+def test_no_machine_reads_the_packages_of_another(template: DeployedTemplate) -> None:
+    assert not {each for each in resources_of(template, "MachineRole", "s3:GetObject") if "packages/" in each}
 
 
 def test_a_machine_reads_secrets_below_our_prefixes_only(template: DeployedTemplate) -> None:

@@ -56,16 +56,17 @@ def test_the_bucket_is_private_and_takes_tls_only(template: DeployedTemplate) ->
     assert bucket["BucketEncryption"]
 
 
-def test_the_bucket_forgets_hand_offs_old_code_and_unfinished_uploads_only(
+def test_the_bucket_forgets_hand_offs_old_code_packages_and_unfinished_uploads_only(
     template: DeployedTemplate,
 ) -> None:
     (bucket,) = template.of_type("AWS::S3::Bucket").values()
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
 
-    assert set(rules) == {"abandoned-uploads", "hand-offs", "code"}
+    assert set(rules) == {"abandoned-uploads", "hand-offs", "code", "packages"}
     assert rules["hand-offs"]["Prefix"] == "handoff/"
     assert rules["hand-offs"]["ExpirationInDays"] == HANDOFF_KEPT.to_days()
     assert (rules["code"]["Prefix"], rules["code"]["ExpirationInDays"]) == ("code/", CODE_KEPT.days)
+    assert (rules["packages"]["Prefix"], rules["packages"]["ExpirationInDays"]) == ("packages/", 14)
     assert "ExpirationInDays" not in rules["abandoned-uploads"]
 
 

@@ -12,6 +12,7 @@ from runctl.local.machines.inside.tree import MARKER
 _PASSED_ON = frozenset(
     {"LANG", "LANGUAGE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
 )
+_CACHES = ("UV_CACHE_DIR", "PIP_CACHE_DIR")
 _PASSED_ON_PREFIXES = ("LC_", "PIP_", "UV_")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
 
@@ -168,7 +169,11 @@ def _without_proxy(hosts: tuple[str, ...]) -> dict[str, str]:
 
 def _package_caches() -> dict[str, str]:
     """The person's own caches, as an image with warm ones would have: what this machine has fetched once is not fetched
-    again. Both tools lock and check what lies there, and neither is told another place by a machine's own HOME."""
+    again. Both tools lock and check what lies there, and neither is told another place by a machine's own HOME.
+
+    With `RUNCTL_LOCAL_COLD_CACHES` each machine begins without any, as on EC2."""
+    if os.environ.get("RUNCTL_LOCAL_COLD_CACHES"):
+        return {}
     cache = Path.home() / ".cache"
     return {
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache / "uv")),
@@ -177,4 +182,6 @@ def _package_caches() -> dict[str, str]:
 
 
 def _is_passed_on(name: str) -> bool:
+    if name in _CACHES:
+        return False
     return name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES) or name.lower() in _PROXIES

@@ -25,6 +25,13 @@ def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     yield from _cloud(tmp_path_factory.mktemp("slow"), 4.0)
 
 
+@pytest.fixture
+def cold_cloud(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """A local cloud of its own whose machines begin without anybody's cache of packages, as on EC2."""
+    monkeypatch.setenv("RUNCTL_LOCAL_COLD_CACHES", "1")
+    yield from _cloud(tmp_path_factory.mktemp("cold"), BOOT_DELAY_S)
+
+
 def _cloud(root: Path, boot_delay_s: float) -> Iterator[Cloud]:
     write_project(root)
     local = LocalCloud(root / ".runctl" / "local")
