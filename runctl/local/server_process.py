@@ -35,7 +35,14 @@ _LOCK_LIMIT_S: Final = 180.0
 _LOG_TAIL: Final = 15
 _PASSED_ON: Final = frozenset(
     {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "PYTHONPATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"}
-    | {"RUNCTL_LOCAL_SMTP", "RUNCTL_LOCAL_COLD_CACHES", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+    | {
+        "RUNCTL_LOCAL_SMTP",
+        "RUNCTL_LOCAL_COLD_CACHES",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    }
     | {"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
 )
 _PASSED_ON_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PIP_", "UV_")
