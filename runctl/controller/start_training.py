@@ -135,11 +135,11 @@ def _job(
 def _packages(
     run: Run, attempt: Attempt, instance_id: InstanceId, *, runs: RunStore, packages: PackageShelf
 ) -> dict[str, Any]:
-    """What is offered to install from, and where this machine may leave what it installs: a machine that is kept is
+    """What is offered to install from, and where this machine may leave what it installs: a machine that was given is
     there for the next run itself."""
     prefix = packages.prefix_of(run.run_id, attempt.number, instance_id, role_id=attempt.role_id)
     return {
-        "packages_prefix": "" if run.keeps_machine else prefix,
+        "packages_prefix": "" if run.machine is not None else prefix,
         "kept_packages": offered_packages(run, attempt, runs=runs, packages=packages),
     }
 
