@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel test-torch bench bench-agent burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,11 +40,19 @@ test-wheel: wheel ## Install the wheel from the package index in a clean environ
 test-torch: $(READY) ## Install PyTorch from the package index (gigabytes on Linux), interrupt a training, compare the weights
 	$(BIN)/python -m tests.torch
 
+docs: $(READY) ## Build the documentation as a site into build/docs/site; a link that leads nowhere fails it
+	test -x build/docs-venv/bin/python || $(BIN)/uv venv -q --python $(BIN)/python build/docs-venv
+	$(BIN)/uv pip sync -q --python build/docs-venv/bin/python --require-hashes requirements/docs.txt
+	$(BIN)/python -m docs_site --generator build/docs-venv/bin/zensical
+
 bench: assembly ## Measure the local target: first line of a training, memory, what a longer training costs
 	$(BIN)/python -m benchmarks
 
 bench-agent: assembly ## Measure what the agent takes of a machine: memory, share of a core, start (five minutes)
 	$(BIN)/python -m benchmarks.agent
+
+bench-cli: assembly ## Measure the command line: help, ps with 1,000 runs, how soon a line of the log is shown
+	$(BIN)/python -m benchmarks.command_line
 
 burst: assembly ## Submit 500 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst
@@ -79,10 +87,10 @@ format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 
 lock: $(READY) ## Compile requirements/*.in again (add UPGRADE=--upgrade to move versions)
-	cd requirements && for name in dev lambda agent bootstrap torch; do \
+	cd requirements && for name in dev lambda agent bootstrap torch docs; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-annotate --no-header $(UPGRADE) \
-	    $$( [ $$name = dev ] || [ $$name = torch ] || echo -c dev.txt ) $$name.in -o $$name.txt; done
+	    $$( [ $$name = dev ] || [ $$name = torch ] || [ $$name = docs ] || echo -c dev.txt ) $$name.in -o $$name.txt; done
 
 clean: ## Remove what make built (not .runctl, which holds the state of the local target)
 	rm -rf .venv cdk.out runctl/_assembly build dist

@@ -1,5 +1,6 @@
 """The entry point, and the one boundary at which errors become a sentence, a hint and an exit code."""
 
+import io
 import os
 import sys
 import traceback
@@ -24,8 +25,23 @@ def main(arguments: Sequence[str] | None = None, wiring: Wiring | None = None) -
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     invocation = Invocation(wiring=wiring or Wiring(), output=_asked_output(words))
+    _show_what_the_terminal_can()
+    # https://no-color.org: whatever its value, if it is not empty. Errors are told outside of any command's context.
+    color = False if os.environ.get("NO_COLOR") else None
+    with click.Context(root, color=color):
+        return _run(invocation, words, color)
+
+
+def _show_what_the_terminal_can() -> None:
+    """Let a character that the terminal's encoding lacks be shown as a question mark, rather than be an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _run(invocation: Invocation, words: list[str], color: bool | None) -> int:
     try:
-        root.main(args=words, prog_name="runctl", standalone_mode=False, obj=invocation)
+        root.main(args=words, prog_name="runctl", standalone_mode=False, obj=invocation, color=color)
         sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -10,6 +10,7 @@ import pytest
 from runctl_cli.root import LazyGroup, root
 from stacks.assembly.layout import ASSEMBLY
 from tests.docs.command_lines import PAGES, REPOSITORY, CommandLine, command_lines, problem_of
+from tests.docs.links import broken_links
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
@@ -96,25 +97,7 @@ def test_alarms_of_the_runbook_are_those_of_the_template() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
-    broken = [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if not _is_there(page, link)]
-
-    assert broken == []
-
-
-def _is_there(page: Path, link: str) -> bool:
-    if re.match(r"[a-z]+:", link):
-        return True
-    path, _, heading = link.partition("#")
-    file = (page.parent / path).resolve() if path else page
-    if not file.exists():
-        return False
-    return not heading or heading in _anchors(file.read_text())
-
-
-def _anchors(text: str) -> set[str]:
-    """Name the headings as GitHub does: small letters, no punctuation, hyphens for spaces."""
-    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert list(broken_links(page)) == []
 
 
 def _leaves(group: LazyGroup, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
