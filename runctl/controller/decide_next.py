@@ -25,8 +25,11 @@ from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
 from runctl.policy import hand_over, recovery, refusals, sentences
 from runctl.policy.budget_limits import has_money_for_overlap
+from runctl.policy.capacity import whole_seconds
 from runctl.policy.endings import HEARTBEAT_TIMEOUT, TIMEOUT, Ending, Evidence, classify
 from runctl.policy.resume import attempts_with_progress
+
+_SECOND = timedelta(seconds=1)
 
 
 def decide_next(
@@ -52,8 +55,7 @@ def decide_next(
     if attempt is None:
         return _before_any_attempt(run, state, at)
     if run.attempt > number:
-        reason = attempt.reason or (Reason.SPOT_INTERRUPTION if attempt.is_draining else Reason.CONTROLLER)
-        return _answer(Action.LAUNCH, run.attempt, reason, attempt.evidence)
+        return _again(run, attempt, runs, at)
     earlier = _earlier(run, number, runs=runs, machines=machines, bucket=bucket, at=at)
     verdict = hand_over.verdict(run, earlier)
     if verdict is not None:
@@ -89,7 +91,7 @@ def decide_next(
         _write_wait(run, attempt, decision, runs=runs, at=at)
     if decision.tell:
         _tell(run, decision, runs=runs, notifications=notifications, at=at)
-    wait_s = int(decision.delay // timedelta(seconds=1))
+    wait_s = int(decision.delay // _SECOND)
     return _answer(decision.action, number, decision.reason, decision.text, wait_s)
 
 
@@ -113,6 +115,17 @@ def _tell(
 def _answer(action: Action, number: AttemptNumber, reason: Reason, text: str, wait_s: int = 0) -> dict[str, Any]:
     decision = Decision(action=action, attempt=number, reason=reason, wait_s=wait_s, text=text)
     return decision.model_dump(mode="json")
+
+
+def _again(run: Run, attempt: Attempt, runs: RunStore, at: datetime) -> dict[str, Any]:
+    """Answer what an earlier invocation decided, which wrote the next attempt and was not heard of: what it waited for
+    is still to be waited for."""
+    reason = attempt.reason or (Reason.SPOT_INTERRUPTION if attempt.is_draining else Reason.CONTROLLER)
+    following = runs.attempt(run.run_id, run.attempt)
+    not_before = None if following is None else following.launch_not_before
+    if not_before is None or not_before <= at:
+        return _answer(Action.LAUNCH, run.attempt, reason, attempt.evidence)
+    return _answer(Action.WAIT, run.attempt, reason, run.message, whole_seconds(not_before - at) // _SECOND)
 
 
 def _before_any_attempt(run: Run, state: StepState, at: datetime) -> dict[str, Any]:
@@ -209,6 +222,7 @@ def _begin_next(run: Run, ended: Attempt, decision: recovery.RecoveryDecision, *
         number=AttemptNumber(ended.number + 1),
         created_at=at,
         secret=secrets.token_hex(SECRET_BYTES),
+        launch_not_before=at + decision.delay if decision.action is Action.WAIT else None,
     )
     recovering = run.model_copy(
         update={

@@ -69,6 +69,8 @@ class Attempt(Model):
     created_at: UtcDatetime
     secret: str
     """Hexadecimal key of the HMAC on the agent's events. Never logged, never in an event."""
+    launch_not_before: UtcDatetime | None = None
+    """Until when the run waits before it launches this attempt's machine; None: not at all."""
     launch: LaunchTry | None = None
     instance_id: InstanceId | None = None
     instance_type: str | None = None

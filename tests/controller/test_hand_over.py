@@ -1,12 +1,17 @@
 """A machine that is being taken back hands its run over to another one: each case of DESIGN's hand-over."""
 
 from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from runctl.errors import Throttled
 from runctl.model.agent_event import EndedWhy
 from runctl.model.attempt import FactKind
+from runctl.model.decision import StepState
 from runctl.model.names import State
+from runctl.model.run import Run
 from runctl.model.service_events import ExecutionStatus
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineKind
@@ -21,7 +26,7 @@ from tests.controller.stages import (
     train,
     wait_at_fence,
 )
-from tests.factories import make_spec
+from tests.factories import RUN_ID, make_spec
 from tests.fakes.world import World
 
 
@@ -432,3 +437,30 @@ def test_a_hand_over_that_broke_off_at_any_line_is_finished_by_the_next_word() -
             break
         at += 1
     assert at >= 8
+
+
+def test_wait_for_the_old_machines_end_is_waited_though_who_decided_it_was_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    to_training(world, spec=make_spec(max_cost_usd=Decimal("0.02"), save_limit_s=1))
+    world.clock.move(1_040)  # what is left pays for another machine, and not for two at once
+    world.observe_machine(world.warning(world.machine()))
+    state = StepState(run_id=RUN_ID)
+    begin = world.runs.begin_attempt
+
+    def begin_and_die(*arguments: Any, **named: Any) -> Run:
+        begin(*arguments, **named)
+        raise Throttled("The function was killed here.")
+
+    monkeypatch.setattr(world.runs, "begin_attempt", begin_and_die)
+    with pytest.raises(Throttled):
+        world.decide_next(state)
+    world.clock.move(30)
+    again = world.decide_next(state)
+    world.clock.move(again["wait_s"])
+    later = world.decide_next(state)
+
+    assert (again["action"], again["attempt"], again["reason"]) == ("wait", 2, "SPOT_INTERRUPTION")
+    assert 60 < again["wait_s"] < 240
+    assert (later["action"], later["attempt"]) == ("launch", 2)
