@@ -37,9 +37,11 @@ class CheckpointUploader:
         clock: Clock,
         say: Say,
         times: UploadTimes | None = None,
+        may_be_read: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take where to look, what was done before, where to put it, and who hears of each checkpoint (the data of
-        `Checkpoint Saved`)."""
+        `Checkpoint Saved`). While `may_be_read`, another machine may be resuming from what lies there: then nothing
+        that a manifest names is removed."""
         self._folder = folder
         self._file = record
         self._record = record.read()
@@ -59,6 +61,7 @@ class CheckpointUploader:
         self._failing = ""
         self._retry_at = clock.monotonic()
         self.times = times or UploadTimes()
+        self._may_be_read = may_be_read
         for one in self._record.kept:
             folder.note(one.name, one.marks)
 
@@ -184,7 +187,8 @@ class CheckpointUploader:
         # A manifest that the agent before this one wrote last of all is replaced now.
         own = [key for key in self._left_over if key.startswith(f"{self._prefix}{uploaded.name}/")]
         self._left_over = tuple(key for key in self._left_over if key not in own)
-        self._remove([*keeping.removed, *own])
+        # A checkpoint too many costs its storage; one that the next machine was offered and does not find costs work.
+        self._remove(own if self._may_be_read() else [*keeping.removed, *own])
         self._remove_loose(())
 
     def _remove_loose(self, but: Sequence[StoredFile]) -> None:

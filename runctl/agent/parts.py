@@ -67,6 +67,7 @@ class Parts:
             clock,
             say,
             UploadTimes(Note(folder.note("upload-times"), say)),
+            may_be_read=self._is_urgent,
         )
         self.packages = PackageKeeping(
             tools,

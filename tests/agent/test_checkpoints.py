@@ -29,6 +29,7 @@ class Machine:
         self.say = Sayings()
         self.folder = CheckpointFolder(path)
         self.keep = keep
+        self.may_be_read = False
         self.record = RecordFile(path.with_name("uploads.json"))
         self.uploader = self.new_uploader()
 
@@ -42,6 +43,7 @@ class Machine:
             self.told.append,
             self.clock,
             self.say,
+            may_be_read=lambda: self.may_be_read,
         )
 
     def start_again(self) -> None:
@@ -370,3 +372,17 @@ def test_slowest_upload_is_measured(machine: Machine) -> None:
     machine.uploader.finish()
 
     assert machine.uploader.times.expected_s(machine.clock.monotonic()) == 12.0
+
+
+def test_what_another_machine_may_be_resuming_from_is_not_removed(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "checkpoints", keep=1)
+    machine.write("step-1", second=1)
+    machine.uploader.finish()
+    offered = machine.read_back("step-1")
+    machine.may_be_read = True
+    machine.write("step-2", "newer", second=2)
+
+    machine.uploader.finish()
+
+    assert machine.manifests == ["step-1", "step-2"]
+    assert machine.read_back("step-1") == offered

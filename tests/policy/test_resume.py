@@ -98,3 +98,12 @@ def test_the_first_attempt_with_a_checkpoint_always_made_progress(found: list[Ma
 
     if found:
         assert min(manifest.attempt for manifest in found) in progressed
+
+
+def test_late_checkpoint_of_an_earlier_attempt_stands_behind_all_of_the_one_that_followed() -> None:
+    late = make_manifest(1, 900, at=after(9_000))
+    second = make_manifest(2, 200, at=after(3_000))
+
+    points = resume_points([late, second, make_manifest(1, 100, at=after(1_000))], RUN_ID, AttemptNumber(3))
+
+    assert [(point.attempt, point.step) for point in points] == [(2, 200), (1, 900), (1, 100)]
