@@ -6,6 +6,7 @@ compares both. `reason` says how an attempt that met the error ends.
 
 from typing import ClassVar
 
+from runctl.model.aws_advice import topic_of
 from runctl.model.status import Reason
 
 _DOCS = "docs/errors.md"
@@ -22,6 +23,8 @@ class RunctlError(Exception):
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 6
     reason: ClassVar[Reason] = Reason.CONTROLLER
+    aws_code: str = ""
+    """AWS's own code where AWS refused; empty otherwise."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -30,8 +33,8 @@ class RunctlError(Exception):
 
     @property
     def docs(self) -> str:
-        """Where the error is explained."""
-        return f"{_DOCS}#{self.code}"
+        """Where the error is explained: where AWS's own code is, when there is advice on that."""
+        return f"{_DOCS}#{topic_of(self.aws_code).lower() or self.code}"
 
 
 # -- what a person typed or configured (exit 2, 3) ---------------------------------------------------------------

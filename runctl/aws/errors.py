@@ -39,6 +39,7 @@ from runctl.errors import (
     RunctlError,
     Throttled,
 )
+from runctl.model.aws_advice import advice_of
 from runctl.model.aws_codes import AwsCodeKind, kind_of
 
 CLASS_OF_KIND: Final[dict[AwsCodeKind, type[RunctlError]]] = {
@@ -84,9 +85,13 @@ def error_of(error: ClientError) -> RunctlError:
     message = f"{error.operation_name}: {text} ({code})"
     kind = kind_of(code)
     our_class = AwsError if kind is None else CLASS_OF_KIND[kind]
+    advice = advice_of(code)
+    hint = _HINT_OF_CLASS.get(our_class, "") if advice is None else advice.hint
     if issubclass(our_class, AwsError):
-        return our_class(message, hint=_HINT_OF_CLASS.get(our_class, ""), aws_code=code, operation=error.operation_name)
-    return our_class(message, hint=_HINT_OF_CLASS.get(our_class, ""))
+        return our_class(message, hint=hint, aws_code=code, operation=error.operation_name)
+    ours = our_class(message, hint=hint)
+    ours.aws_code = code
+    return ours
 
 
 @contextmanager

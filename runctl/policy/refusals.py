@@ -15,6 +15,7 @@ from runctl.errors import (
     RunctlError,
     Throttled,
 )
+from runctl.model.aws_advice import advice_of
 from runctl.model.aws_codes import AwsCodeKind, kind_of
 from runctl.policy.sentences import refusal
 
@@ -39,6 +40,9 @@ _WEIGHT: Final = (
 pool and is never taken for a lack of capacity; where one pool lacks capacity only, waiting may help whatever the
 others say."""
 
+_PASSES: Final = frozenset({AwsCodeKind.CAPACITY, AwsCodeKind.THROTTLED})
+"""What is waited out: nobody has to do anything."""
+
 
 def refusal_sentences(errors: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     """Write each refusal once, in order."""
@@ -57,7 +61,15 @@ def error_of_refusals(errors: Sequence[Mapping[str, str]]) -> RunctlError:
     if not errors:
         # An instant fleet that answers nothing at all: Step Functions should not take it for a success.
         return CapacityUnavailable(message, operation="CreateFleet")
-    return _make(decisive, message, code)
+    advice = advice_of(code)
+    if advice is None:
+        return _make(decisive, message, code)
+    if decisive not in _PASSES:
+        # Of an attempt's error the message alone is kept, and this one ends the run.
+        message = f"{message} {advice.sentence} {advice.hint}"
+    error = _make(decisive, message, code)
+    error.aws_code, error.hint = code, advice.hint
+    return error
 
 
 def kind_of_refusal(error: Mapping[str, str]) -> AwsCodeKind | None:
