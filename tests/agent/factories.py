@@ -44,7 +44,7 @@ def project(files: Mapping[str, str], *, executable: frozenset[str] = frozenset(
 
 def listed(listing: CodeListing, packs: Mapping[str, bytes]) -> Project:
     """A project by its listing."""
-    body = gzip.compress(listing.model_dump_json().encode())
+    body = gzip.compress(listing.model_dump_json().encode(), mtime=0)
     digest = sha256(body).hexdigest()
     code = CodeRef(key=code_key(digest), sha256=digest, bytes=len(body))
     return Project(code, {code.key: body, **packs})
