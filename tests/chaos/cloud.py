@@ -18,7 +18,7 @@ from runctl.model.service_events import CommandStatus, ExecutionStatus, MachineE
 from runctl.model.stop import StopAction, StopCommand
 from tests.chaos.definition import synthesized
 from tests.chaos.ec2 import NO_CAPACITY, SPOT_MESSAGES, Ec2
-from tests.chaos.faults import Weather
+from tests.chaos.faults import Faults, Weather
 from tests.chaos.functions import CRASHES, FunctionFailed, Runtime
 from tests.chaos.interpreter import Execution, TaskFailed, Tokens
 from tests.chaos.loop import Loop
@@ -173,6 +173,11 @@ class Cloud:
         self.metrics = FakeMetrics()
         self._is_look_lost = False
         self.on_training: Callable[[Machine], None] = lambda _machine: None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether anything may go wrong."""
+        return self._weather.faults != Faults()
 
     # -- runs ----------------------------------------------------------------------------------------------------
 

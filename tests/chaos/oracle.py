@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from runctl.model.attempt import Attempt
-from runctl.model.run import Run
+from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import Reason
 from tests.chaos.truth import MachineTruth, RunTruth
 
 SLACK_S: Final = 400.0
 """A decision may rest on what was so when its function began, and be written this much later."""
+
+NEAR_LIMIT: Final = 0.75
+"""A run saves and stops when four fifths of its money are used, at the earliest."""
 
 _WANT: Final = {"InsufficientInstanceCapacity", "UnfulfillableCapacity", "InsufficientFreeAddressesInSubnet"}
 _QUOTA: Final = {"MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"}
@@ -121,6 +124,8 @@ def _was_stopped(reason: Reason, truth: RunTruth) -> bool:
             return truth.timed_out_at is not None
         case Reason.CONTROLLER:
             return bool(truth.broken_steps)
+        case Reason.BUDGET:
+            return True  # whether that much was spent is asked of the run
         case _:
             return False
 
@@ -161,6 +166,20 @@ def _trained_too_long(run: Run, machine: MachineTruth, ended: float) -> bool:
     return ended - machine.launched_at >= run.spec.max_runtime_s * 0.95 - 5
 
 
+def cost_usd(run: Run, attempts: tuple[Attempt, ...]) -> float:
+    """What the machines of a run have cost while it went on, as far as was known then: that a spot machine is free is
+    known later, and a machine that died is charged until EC2 says so."""
+    settled = [attempt.settlement for attempt in attempts if attempt.settlement is not None]
+    charged = sum(max(60.0, (each.charged_until - each.charged_from).total_seconds()) for each in settled)
+    return charged * usd_per_hour(run) / 3_600
+
+
+def usd_per_hour(run: Run) -> float:
+    """What a machine of the run costs an hour: tests/fakes/services.py, 100 GiB and an address."""
+    price = 0.04 if run.spec.purchase_option is PurchaseOption.SPOT else 0.10
+    return price + 100 * 0.08 / 730 + 0.005
+
+
 def _of_run(run: Run, attempts: tuple[Attempt, ...], truth: RunTruth, machines: list[MachineTruth]) -> Iterator[str]:
     reasons = [attempt.reason for attempt in attempts]
     reason = run.reason
@@ -186,6 +205,9 @@ def _of_run(run: Run, attempts: tuple[Attempt, ...], truth: RunTruth, machines: 
         refused += [each.refused_at for each in machines if each.refused_at is not None]
         if truth.ended_at is not None and refused and truth.ended_at - min(refused) < limit - 2:
             yield f"the run ended as CAPACITY {truth.ended_at - min(refused):.0f} s after the first refusal"
+    limit_usd = run.spec.max_cost_usd
+    if reason is Reason.BUDGET and (limit_usd is None or cost_usd(run, attempts) < float(limit_usd) * NEAR_LIMIT):
+        yield f"the run ended as BUDGET, has cost {cost_usd(run, attempts):.4f} and may cost {limit_usd}"
     if reason is Reason.CANCELLED and not truth.cancelled_at and truth.aborted_at is None:
         yield "the run ended as CANCELLED, and nobody had cancelled it"
     if reason is Reason.CONTROLLER and not truth.broken_steps and truth.started:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from runctl.model import keys
@@ -25,6 +26,9 @@ HORIZON_S: Final = 40 * 3_600.0
 
 SETTLED_AFTER_S: Final = 3 * 3_600.0
 """How much longer the world goes on when all runs have ended: late events come, and the reaper looks again."""
+
+RUNS_WITH_LIMIT: Final = 0.3
+"""Share of the runs that name what they may cost at most: at a spot machine's price 5, 20 or 60 minutes."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -184,6 +188,7 @@ class Story:
             max_runtime_s=chance.choice((3_600, 9_000)) if not script.hangs else 1_800,
             capacity_timeout_s=chance.choice((60, 1_800, 7_200)),
             retries=chance.choice((0, 0, 1, 3)),
+            max_cost_usd=self._max_cost(run_id),
         )
         when = self.loop.time(at)
         return Run(
@@ -195,6 +200,11 @@ class Story:
             created_at=when,
             updated_at=when,
         )
+
+    def _max_cost(self, run_id: RunId) -> Decimal | None:
+        """Some runs may spend little. Drawn apart, so that all else of a seed's story is as it was without."""
+        chance = random.Random(run_id)
+        return Decimal(chance.choice(("0.005", "0.02", "0.06"))) if chance.random() < RUNS_WITH_LIMIT else None
 
     def _cancel(self, truth: RunTruth, now: bool, tries: int = 3) -> None:
         """Somebody cancels, and again when that was refused."""

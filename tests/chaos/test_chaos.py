@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runctl.model.status import Reason
 from tests.chaos.bugs import BUGS, Bug, find
 from tests.chaos.faults import Faults, Weather
 from tests.chaos.functions import quiet_handlers
@@ -51,6 +52,22 @@ def test_a_quiet_world_needs_few_transitions_and_ends_well() -> None:
     assert not result.violation
     assert {execution.status for execution in story.cloud.executions.known.values()} <= {"SUCCEEDED", "FAILED"}
     assert max(execution.transitions for execution in story.cloud.executions.known.values()) <= 12
+
+
+@pytest.mark.parametrize("seed", range(1, 40))
+def test_a_run_whose_money_is_used_up_in_a_quiet_world_saves_and_stops_within_the_bound(seed: int) -> None:
+    story = Story(seed)
+    story.weather.faults = Faults()
+
+    result = story.happen()
+
+    assert not result.violation
+
+
+def test_some_runs_of_the_stories_use_up_their_money() -> None:
+    reasons = [reason for seed in range(1, 60) for reason in tell(seed).reasons]
+
+    assert reasons.count(Reason.BUDGET) > 1
 
 
 def test_what_cannot_happen_draws_no_number() -> None:

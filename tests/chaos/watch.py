@@ -9,12 +9,12 @@ from runctl.model.names import Function, State
 from runctl.model.run import Run
 from runctl.model.status import RunStatus
 from runctl.model.timeline import TimelineKind
-from tests.chaos.cloud import REAPER_EVERY_S, Cloud
+from tests.chaos.cloud import REAPER_EVERY_S, WATCH_EVERY_S, Cloud
 from tests.chaos.functions import FUNCTION_TIMEOUT_S
 from tests.chaos.interpreter import Execution
 from tests.chaos.loop import Loop
 from tests.chaos.machine import Machine
-from tests.chaos.oracle import wrong_reasons
+from tests.chaos.oracle import usd_per_hour, wrong_reasons
 from tests.chaos.truth import Ledger, Violation
 
 HAND_OVER_S: Final = 179.0
@@ -26,6 +26,9 @@ STRAY_FOR_S: Final = 3_600.0 + 5 * REAPER_EVERY_S
 
 NEW_S: Final = 150.0
 """A machine that came while its run was concluded is ended by whoever launched it."""
+
+SAVE_MARGIN_S: Final = 90.0
+"""What a stop may take beyond the time to save: the margin, and a schedule's precision."""
 
 LOOK_EVERY_S: Final = 300.0
 CLEAN_TRANSITIONS: Final = 25
@@ -165,6 +168,7 @@ class Watch:
             unsettled = [a.number for a in attempts if a.instance_id is not None and a.settlement is None]
             if unsettled:
                 raise Violation(f"{run_id}: what the machine of attempt {unsettled[0]} cost was never settled")
+            self._of_money(run)
             if execution is not None:
                 self._of_execution(run, execution, len(machines))
         settled = [(each.run_id, each.attempt) for each in self._cloud.runs.ledger]
@@ -174,6 +178,21 @@ class Watch:
         alive = [each for each in self._cloud.machines.alive if each not in self._ledger.strays]
         if alive:
             raise Violation(f"machines are left: {', '.join(alive)}")
+
+    def _of_money(self, run: Run) -> None:
+        """See that no run has spent more than it may: nothing at the steady prices of a story where nothing goes wrong,
+        else what its machines cost until somebody looks again though one look is lost, and in the time to save. What is
+        kept back for saving is a fifth of the limit at most: of a very small one saving may take more."""
+        limit = run.spec.max_cost_usd
+        if limit is None:
+            return
+        late_s = 0.0
+        if self._cloud.is_disturbed:
+            late_s = 2 * WATCH_EVERY_S + 3 * REAPER_EVERY_S + run.spec.save_limit_s
+        saving = (run.spec.save_limit_s + SAVE_MARGIN_S) * usd_per_hour(run) / 3_600 - float(limit) / 5
+        allowed = float(limit) + max(0.0, saving) + 2 * late_s * usd_per_hour(run) / 3_600
+        if float(run.settled_usd) > allowed:
+            raise Violation(f"{run.run_id} has cost {run.settled_usd:.4f}, may cost {limit} and at most {allowed:.4f}")
 
     def _of_execution(self, run: Run, execution: Execution, machines: int) -> None:
         entered = execution.entered
