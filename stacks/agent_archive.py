@@ -14,7 +14,7 @@ REQUIREMENTS = ROOT / "requirements" / "agent.txt"
 OLDEST_PYTHON = "3.11"
 """What the user data makes sure of on the machine."""
 
-SERVICES = ("events", "logs", "s3", "secretsmanager", "ssm", "stepfunctions")
+SERVICES = ("ecr", "events", "logs", "s3", "secretsmanager", "ssm", "stepfunctions")
 """Of botocore's 25 MB of service descriptions the agent needs these."""
 
 GENERAL_DATA = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")

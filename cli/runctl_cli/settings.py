@@ -104,6 +104,7 @@ class RunSettings(_Section):
     heartbeat_interval: Duration = timing.HEARTBEAT_INTERVAL
     save_limit: Duration = timing.SAVE_LIMIT
     setup: str = ""
+    image: str = ""
     data: Annotated[tuple[str, ...], BeforeValidator(_one_or_many), AfterValidator(_sources)] = ()
     data_mode: DataMode = DataMode.DOWNLOAD
     output_dir: str = ""

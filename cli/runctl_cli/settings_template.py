@@ -59,6 +59,8 @@ target = "local"
 # save_limit = "5m"
 # A shell command that runs in the project on the machine, before the training.  Default: none.
 # setup = "make data"
+# A container image that the training runs in, with the packages that it brings.  Default: none.
+# image = "pytorch/pytorch:latest"
 # Data of S3 that the training reads: s3://BUCKET/PREFIX, or s3://BUCKET/PREFIX:PATH. "download" fetches it before the
 # training starts, "mount" reads it when it is read.
 # data = []

@@ -3,6 +3,7 @@
 botocore's errors do not leave this module: what may work later is an OSError.
 """
 
+import base64
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -156,6 +157,20 @@ class SecretReader:
         if "SecretString" not in answer:
             raise OSError("it is binary, and a variable holds text")
         return str(answer["SecretString"])
+
+
+class EcrRegistry:
+    """The account's own registry of images."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def password(self) -> str:
+        """Ask for the password of the user `AWS`, which is valid for twelve hours (Amazon ECR API Reference,
+        GetAuthorizationToken). Raises AwsRefused or OSError."""
+        with aws_errors():
+            (answer,) = self._client.get_authorization_token()["authorizationData"]
+        return base64.b64decode(answer["authorizationToken"]).decode().partition(":")[2]
 
 
 class LogStream:

@@ -90,6 +90,8 @@ class Job:
     environment: dict[str, str]
     secrets: dict[str, str]
     setup: str
+    image: str
+    """A container image that the training runs in; empty: none."""
     data: tuple[DataSource, ...]
     data_mode: str
     output_dir: str
@@ -156,6 +158,7 @@ def read_job(text: str | bytes) -> Job:
             environment=dict(document.get("environment", {})),
             secrets=dict(document.get("secrets", {})),
             setup=document.get("setup", ""),
+            image=document.get("image", ""),
             data=tuple(
                 DataSource(data["bucket"], data.get("prefix", ""), data.get("path", ""))
                 for data in document.get("data", ())

@@ -110,6 +110,11 @@ class AttemptFolder:
         return self.path / "checkpoints"
 
     @property
+    def container(self) -> Path:
+        """How the training is run in a container, when it is."""
+        return self.path / "container.json"
+
+    @property
     def uploads(self) -> Path:
         """What is known of the checkpoints in the bucket."""
         return self.path / "uploads.json"

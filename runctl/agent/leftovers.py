@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+from runctl.agent import container
 from runctl.agent.keeper import KILL_LIMIT_S, kill_all
 from runctl.agent.layout import AttemptFolder
 
@@ -27,6 +28,7 @@ def end_leftovers(folder: AttemptFolder) -> None:
     while (left := _marked(f"{MARKER}={folder.path}".encode())) and time.monotonic() < limit:
         kill_all(left)
         time.sleep(_PAUSE_S)
+    container.remove(folder.container)
     for half_made in (folder.code, folder.environment, folder.packages, folder.resume):
         shutil.rmtree(half_made, ignore_errors=True)
 

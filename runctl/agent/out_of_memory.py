@@ -50,6 +50,11 @@ def kills() -> int | None:
     return _count(_VMSTAT) if found is None else found
 
 
+def machine_kills() -> int | None:
+    """Count those of the whole machine: a container has a control group of its own."""
+    return _count(_VMSTAT)
+
+
 def memory(since_s: float) -> Memory:
     """Gather the figures; kills since a moment of the monotonic clock."""
     group = _own_group()

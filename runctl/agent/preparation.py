@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from runctl.agent import container
 from runctl.agent.data import DataStore, data_path, fetch_data, install_mountpoint, mount_command
 from runctl.agent.environment import machine_environment, with_path_before
+from runctl.agent.image import Image, Registry, container_variables, mounted_paths, pull, write_spec
 from runctl.agent.installing import install
 from runctl.agent.job import MOUNT, DataSource, Go, Job
 from runctl.agent.layout import AttemptFolder
@@ -48,6 +51,7 @@ def prepare(
     cancelled: Callable[[], bool],
     pass_fence: Callable[[], Go],
     data: DataStore | None = None,
+    registry: Registry | None = None,
 ) -> Prepared:
     """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so.
 
@@ -61,24 +65,59 @@ def prepare(
     if job.output_dir:
         lay_output_dir(folder.code / job.output_dir, folder.output)
     prepare_data(job, folder, data, log, cancelled)
-    packages = find_packages(folder.code, script)
     secret_values = read_secrets(job.secrets, secrets)
-    python, installed = install(job, folder, tools, packages, links, log, cancelled)
+    image, installed = None, None
+    if job.image:
+        image, python = pull(job.image, folder, registry, log, cancelled), Path("python3")
+    else:
+        packages = find_packages(folder.code, script)
+        python, installed = install(job, folder, tools, packages, links, log, cancelled)
     command = training_command(python, folder.code, job)
     if job.setup:
-        log.say("running the set-up command")
-        run_setup_command(
-            (_shell(), "-c", job.setup),
-            name="the set-up command",
-            log=log,
-            cancelled=cancelled,
-            environment=training_environment(os.environ, python, job, folder, None, secret_values),
-            folder=folder.code,
-        )
+        _set_up(job, folder, python, secret_values, log, cancelled)
     go = pass_fence()
     resumed = CheckpointFetcher(folder.resume, links, log.say, cancelled).fetch(go.resume_points)
     variables = training_environment(os.environ, python, job, folder, resumed, secret_values)
+    if image is not None:
+        command, variables = in_container(image, command, variables, secret_values, job, folder)
     return Prepared(command, variables, resumed, go.max_runtime_s, files, installed)
+
+
+def in_container(
+    image: Image,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    job: Job,
+    folder: AttemptFolder,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Say what runs the command in a container, and with which environment. Raises SetupError."""
+    data = [data_path(source, folder.code, folder.data) for source in job.data]
+    seen = container_variables(environment, job, secrets)
+    try:
+        client = write_spec(image, command, seen, mounted_paths(folder, data), job, folder)
+    except OSError as error:
+        raise SetupError(f"the container could not be made ready: {error}") from error
+    return (sys.executable, "-I", "-S", container.__file__, str(folder.container)), client
+
+
+def _set_up(
+    job: Job,
+    folder: AttemptFolder,
+    python: Path,
+    secrets: Mapping[str, str],
+    log: RunLog,
+    cancelled: Callable[[], bool],
+) -> None:
+    log.say("running the set-up command")
+    run_setup_command(
+        (_shell(), "-c", job.setup),
+        name="the set-up command",
+        log=log,
+        cancelled=cancelled,
+        environment=training_environment(os.environ, python, job, folder, None, secrets),
+        folder=folder.code,
+    )
 
 
 def prepare_data(
@@ -166,7 +205,7 @@ def training_command(python: Path, code: Path, job: Job) -> tuple[str, ...]:
     if os.access(script, os.X_OK):
         return (str(script), *job.args)
     if script.suffix == ".sh":
-        return (_shell(), job.script, *job.args)
+        return ("bash" if job.image else _shell(), job.script, *job.args)
     raise SetupError(f"{job.script} is neither a Python script, nor a shell script, nor executable")
 
 

@@ -21,13 +21,17 @@ def run_setup_command(
     cancelled: Callable[[], bool],
     environment: Mapping[str, str],
     folder: Path | None = None,
+    feed: Path | None = None,
 ) -> None:
-    """Run it to its end. Raises SetupError when it fails, SetupCancelledError when somebody asked for the end."""
+    """Run it to its end; it reads what stands in `feed`, or nothing.
+
+    Raises SetupError when it fails, SetupCancelledError when somebody asked for the end.
+    """
     try:
-        with log.open() as out:
+        with log.open() as out, (feed or Path(os.devnull)).open("rb") as given:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=folder,

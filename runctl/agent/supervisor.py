@@ -187,8 +187,7 @@ class Supervisor:
             return Ended(Why.SETUP_FAILED, message=str(error), started=False, last_lines=self._log.last_lines())
 
     def _prepare_into(self, outcome: Future[Prepared]) -> None:
-        world = self._world
-        is_cancelled = self._cancelled.is_set
+        world, is_cancelled = self._world, self._cancelled.is_set
         try:
             outcome.set_result(
                 prepare(
@@ -202,6 +201,7 @@ class Supervisor:
                     is_cancelled,
                     lambda: self._parts.fence.passed(is_cancelled),
                     world.data,
+                    world.registry,
                 )
             )
         except SetupCancelledError:

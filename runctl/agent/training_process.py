@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runctl.agent import keeper
+from runctl.agent import container, keeper
 from runctl.agent.keeper import ENDED, LOCK, STARTED, boot_id, descendants, kill_all, start_ticks
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.preparation import Prepared
@@ -166,7 +166,9 @@ class KeptTraining:
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill the training with all that it started. What it left behind when it ended, the keeper kills."""
+        """Kill the training with all that it started. What it left behind when it ended, the keeper kills; a container
+        is another's child."""
+        container.remove(self._folder / "container.json")
         if self._ended() is not None or self.boot_id != boot_id():
             return
         if is_locked(self._folder / LOCK):

@@ -12,10 +12,11 @@ from pathlib import Path
 from runctl.agent import out_of_memory
 from runctl.agent.allocator import give_back_what_is_freed
 from runctl.agent.announce import announce, read_identity
-from runctl.agent.clients import Aws, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
+from runctl.agent.clients import Aws, EcrRegistry, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.clock import CorrectedClock, SystemClock
 from runctl.agent.course import StartAgainError
 from runctl.agent.data import S3DataStore
+from runctl.agent.image import is_private_ecr
 from runctl.agent.imds import Imds
 from runctl.agent.job import Job, JobError, read_job
 from runctl.agent.keeper import boot_id
@@ -99,9 +100,10 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         power=MachinePower(),
         trainings=KeptTrainings(),
         boot_id=boot_id,
-        memory_kills=out_of_memory.kills,
+        memory_kills=out_of_memory.machine_kills if job.image else out_of_memory.kills,
         memory=out_of_memory.memory,
         data=S3DataStore(aws.client("s3")),
+        registry=EcrRegistry(aws.client("ecr")) if is_private_ecr(job.image) else None,
     )
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")

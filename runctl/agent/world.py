@@ -7,6 +7,7 @@ from runctl.agent.clock import Clock
 from runctl.agent.data import DataStore
 from runctl.agent.events import Bus
 from runctl.agent.heartbeat import Heartbeats
+from runctl.agent.image import Registry
 from runctl.agent.log_shipper import Stream
 from runctl.agent.metrics import Look
 from runctl.agent.notice import Metadata
@@ -48,3 +49,5 @@ class World:
     """The figures since a moment of the monotonic clock."""
     data: DataStore | None = None
     """Buckets that the training reads."""
+    registry: Registry | None = None
+    """Amazon ECR, for an image of one's own."""

@@ -116,6 +116,7 @@ def _job(
         environment=run.spec.environment,
         secrets=run.spec.secrets,
         setup=run.spec.setup,
+        image=run.spec.image,
         data=run.spec.data,
         data_mode=run.spec.data_mode,
         output_dir=run.spec.output_dir,

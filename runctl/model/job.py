@@ -62,6 +62,7 @@ class AgentJob(WireModel):
     secrets: dict[str, str] = {}
     """Places, not values: the agent reads them."""
     setup: str = ""
+    image: str = ""
     data: tuple[DataSource, ...] = ()
     data_mode: DataMode = DataMode.DOWNLOAD
     output_dir: str = ""

@@ -118,6 +118,9 @@ class RunRequest(Model):
     `secretsmanager:name-or-arn`. Only the places are kept."""
     setup: Annotated[str, Field(max_length=4_096)] = ""
     """A shell command that runs in the project before the training; empty: none."""
+    image: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@/-]*)?$", max_length=512)] = ""
+    """A container image that the training runs in, with the packages that it brings; empty: none. Characters as in the
+    OCI Distribution Specification, "Pulling manifests"."""
     data: tuple[DataSource, ...] = ()
     data_mode: DataMode = DataMode.DOWNLOAD
     output_dir: str = ""
@@ -173,6 +176,12 @@ class RunRequest(Model):
         twice = sorted(self.environment.keys() & self.secrets.keys())
         if twice:
             raise ValueError(f"{twice[0]} is given both as a variable and as a secret")
+        return self
+
+    @model_validator(mode="after")
+    def _image_brings_its_packages(self) -> "RunRequest":
+        if self.image and self.setup:
+            raise ValueError("a set-up command is for a run without an image: what it installs belongs into the image")
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from tests.aws_smoke.smoke import (
     destroy,
     require_no_stack,
     train_and_interrupt,
+    train_in_container,
     validate_definition,
 )
 
@@ -91,6 +92,8 @@ def run_smoke(place: Place, *, steps: int, pause_s: float) -> int:
         say("deploying")
         deploy(place)
         checked = claims(train_and_interrupt(place, steps=steps, pause_s=pause_s, say=say))
+        if place.target == "aws":
+            checked = (*checked, *train_in_container(place, say=say))
         for claim in checked:
             say(f"{'holds' if claim.holds else 'DOES NOT HOLD':<14} {claim.text}")
         holds = all(claim.holds for claim in checked)

@@ -53,6 +53,10 @@ class NotSeen(Exception):
     """What was waited for did not come."""
 
 
+CONTAINER_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-slim"
+"""Docker's official image in Amazon ECR Public, which asks nobody to log in."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One thing that must be so, and whether it is."""
@@ -163,6 +167,23 @@ def train_and_interrupt(place: Place, *, steps: int, pause_s: float, say: Callab
         machines_alive=_alive(place, run_id),
         dead_letters=_dead_letters(place),
         steps=steps,
+    )
+
+
+def train_in_container(place: Place, *, say: Callable[[str], None]) -> tuple[Claim, ...]:
+    """One short run in a public image, on a machine that brings no docker of its own."""
+    (place.project / "count.py").write_text(TRAINING)
+    limits = ("--max-runtime", "20m", "--max-cost", "0.2", "--image", CONTAINER_IMAGE)
+    words = ("train", "count.py", "--instance-type", INSTANCE_TYPE, "--spot", *limits, "--yes")
+    run_id = RunId(place.runctl(*words, "--", "5", "1")["run_id"])
+    say(f"run {run_id} in {CONTAINER_IMAGE}")
+    api = place.connect()
+    run = _wait(place, "the end of the run", lambda: _ended(api, run_id))
+    log = "\n".join(entry["text"] for entry in place.runctl("logs", run_id)["lines"])
+    return (
+        Claim("a run in a container succeeded", run["status"] == "SUCCEEDED"),
+        Claim("to its last step", "finished at 5" in log),
+        Claim("and saved", "checkpoint_saved" in _kinds(api, run_id)),
     )
 
 

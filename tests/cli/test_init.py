@@ -17,6 +17,7 @@ SHOWN_THOUGH_NOT_DEFAULT = {
     "run.disk_gib",
     "run.instance_profile",
     "run.output_dir",
+    "run.image",
     "run.max_cost",
     "run.retry_exit_codes",
     "run.setup",

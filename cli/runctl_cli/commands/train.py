@@ -84,6 +84,7 @@ Examples:
     help="What people are told of this run: nothing, its end, or warnings too.  [default: all]",
 )
 @click.option("--setup", metavar="COMMAND", help="Shell command that runs in the project before the training.")
+@click.option("--image", metavar="IMAGE", help="Container image that the training runs in, with its own packages.")
 @click.option(
     "--env",
     "variables",
@@ -201,6 +202,7 @@ def spec_of(
     on_notice: str | None = None,
     notify: str | None = None,
     setup: str | None = None,
+    image: str | None = None,
     variables: tuple[tuple[str, str], ...] = (),
     env_files: tuple[Path, ...] = (),
     secrets: tuple[tuple[str, str], ...] = (),
@@ -239,6 +241,7 @@ def spec_of(
             environment={**run.env, **_from_files(env_files), **dict(variables)},
             secrets={**run.secrets, **dict(secrets)},
             setup=run.setup if setup is None else setup,
+            image=run.image if image is None else image,
             data=tuple(DataSource.model_validate(each) for each in data or map(parse_data, run.data)),
             data_mode=run.data_mode if data_mode is None else DataMode(data_mode),
             output_dir=run.output_dir if output_dir is None else output_dir,
