@@ -160,7 +160,7 @@ def test_training_that_finishes_within_the_notice_has_succeeded(cloud: Cloud) ->
     assert "asked to save" in cloud.runctl("logs", run_id, output="text").stdout
 
 
-def test_training_near_its_end_and_its_replacement_finish_the_work_once(cloud: Cloud) -> None:
+def test_training_near_its_end_and_its_replacement_finish_the_work(cloud: Cloud) -> None:
     run_id = cloud.train("count.py", "30", "0.1", "usr1", options=("--spot",))
     cloud.wait_for_event(run_id, "training_started")
 
