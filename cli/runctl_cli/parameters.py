@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from runctl_cli.values import parse_data, parse_duration, parse_exit_codes, parse_percentages, parse_ports, parse_usd
+from runctl_cli.values import (
+    parse_data,
+    parse_duration,
+    parse_exit_codes,
+    parse_more_duration,
+    parse_more_usd,
+    parse_percentages,
+    parse_ports,
+    parse_usd,
+)
 from runctl_cli.variables import parse_flag, parse_secret
 
 
@@ -30,6 +39,8 @@ DATA = _Parsed("data", parse_data)
 DURATION = _Parsed("duration", parse_duration)
 USD = _Parsed("usd", parse_usd)
 PORTS = _Parsed("ports", parse_ports)
+MORE_DURATION = _Parsed("[+]duration", parse_more_duration)
+MORE_USD = _Parsed("[+]usd", parse_more_usd)
 EXIT_CODES = _Parsed("codes", parse_exit_codes)
 PERCENTAGES = _Parsed("percentages", parse_percentages)
 VARIABLE = _Parsed("key=value", parse_flag)

@@ -216,6 +216,7 @@ VERBS: Mapping[str, VerbEntry] = {
     ),
     "budget": VerbEntry("runctl_cli.commands.budget:budget", "How much may be spent: set, show, list, delete."),
     "notify": VerbEntry("runctl_cli.commands.notify:notify", "Who hears of runs: add, list, remove."),
+    "extend": VerbEntry("runctl_cli.commands.extend:extend", "Let a live run use more time or money."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
     "completion": VerbEntry(
         "runctl_cli.commands.completion:completion", "Print what lets a shell complete commands, flags and runs."

@@ -2,8 +2,31 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Generic, TypeVar
+
+Amount = TypeVar("Amount")
+
+
+@dataclass(frozen=True)
+class More(Generic[Amount]):
+    """An amount that is added, or the whole."""
+
+    amount: Amount
+    is_added: bool
+
+    @property
+    def added(self) -> Amount | None:
+        """What is added; None for the whole."""
+        return self.amount if self.is_added else None
+
+    @property
+    def whole(self) -> Amount | None:
+        """The whole; None for what is added."""
+        return None if self.is_added else self.amount
+
 
 _UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([dhms])")
@@ -37,6 +60,29 @@ def parse_usd(text: str) -> Decimal:
     if not amount.is_finite() or not 0 <= amount <= _LARGEST_USD:
         raise ValueError(f"{text!r} is not an amount in US dollars; write for example 5 or 0.50")
     return amount
+
+
+def parse_more_duration(text: str) -> More[timedelta]:
+    """Read `+2h`, or `2h` for a whole. Raises ValueError with a sentence."""
+    plus, amount = _more(text)
+    duration = parse_duration(amount)
+    if duration < timedelta(seconds=1):
+        raise ValueError(f"{text!r} is no time at all; write for example +2h, or 26h in all")
+    return More(duration, plus)
+
+
+def parse_more_usd(text: str) -> More[Decimal]:
+    """Read `+40`, or `60` for a whole. Raises ValueError with a sentence."""
+    plus, amount = _more(text)
+    usd = parse_usd(amount)
+    if usd == 0:
+        raise ValueError(f"{text!r} is no money at all; write for example +40, or 60 in all")
+    return More(usd, plus)
+
+
+def _more(text: str) -> tuple[bool, str]:
+    stripped = text.strip()
+    return stripped.startswith("+"), stripped.removeprefix("+")
 
 
 def parse_exit_codes(text: str) -> tuple[int, ...]:

@@ -200,6 +200,18 @@ class ClientPort(Protocol):
         """A page about these runs, in HTML."""
         ...
 
+    def extend(
+        self,
+        run: "Run",
+        *,
+        runtime: "timedelta | None" = ...,
+        more_runtime: "timedelta | None" = ...,
+        cost_usd: "Decimal | None" = ...,
+        more_usd: "Decimal | None" = ...,
+    ) -> "StopAnswer":
+        """Let a live run train longer or cost more."""
+        ...
+
     def cancel(self, run_id: "RunId", *, now: bool = ...) -> "StopAnswer":
         """Let the run save, then end it."""
         ...

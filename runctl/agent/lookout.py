@@ -10,13 +10,13 @@ from runctl.agent.clock import Clock
 from runctl.agent.ending import REPORT_S, Act, Alarm, Leaving, Notice, Order, Situation, Why, decide
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
+from runctl.agent.limits import Deadline
 from runctl.agent.note import Note
 from runctl.agent.notice import NoticeWatch
 from runctl.agent.request_files import Request, found
 from runctl.agent.run_log import Say
 from runctl.agent.training_process import Training
 
-BEFORE_ANY_DEADLINE = float("inf")
 UNHURRIED_S = 3_600.0
 """For saving what a training left that ended by itself: a large upload, or one that waits for a bucket to be reached.
 Longer than what a network may be gone for; after that the run ends with what there is, rather than cost for ever."""
@@ -38,6 +38,7 @@ class Lookout:
         requests: Path,
         heartbeat: Heartbeat,
         notices: NoticeWatch,
+        deadline: Deadline,
         is_going_down: Callable[[], bool],
         clock: Clock,
         say: Say,
@@ -52,7 +53,7 @@ class Lookout:
         self._say = say
         self._seen: frozenset[Request] = frozenset()
         self._asked: frozenset[Alarm] = frozenset()
-        self._deadline_at = BEFORE_ANY_DEADLINE
+        self._deadline = deadline
         self.leaving: Leaving | None = None
         self._asked_at: datetime | None = None
         self._save_s = 0.0
@@ -90,7 +91,7 @@ class Lookout:
 
     def training_began(self, at: float, max_runtime_s: float) -> None:
         """From then on `max_runtime` is counted."""
-        self._deadline_at = at + max_runtime_s
+        self._deadline.training_began(at, max_runtime_s)
 
     def look(self, *, hears_usr1: bool, upload_s: float, saved_at: datetime | None = None) -> Order:
         """Look around and decide; `saved_at` is when the newest checkpoint was finished."""
@@ -107,7 +108,7 @@ class Lookout:
         return decide(
             Situation(
                 now=self._clock.monotonic(),
-                deadline_at=self._deadline_at,
+                deadline_at=self._deadline.at,
                 silent_since=self._heartbeat.last_contact_at,
                 dead_man_s=self._job.dead_man_s,
                 save_limit_s=self._job.save_limit_s,

@@ -12,6 +12,7 @@ from runctl.agent.fence import Fence, ReplacementWatch
 from runctl.agent.heartbeat import Heartbeat
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
+from runctl.agent.limits import Deadline
 from runctl.agent.log_shipper import LogShipper
 from runctl.agent.lookout import Lookout
 from runctl.agent.note import Note
@@ -48,11 +49,13 @@ class Parts:
         self.shipper = LogShipper(self.log, folder.sent, stream, self.store, log_key, clock, world.wait)
         self.heartbeat = Heartbeat(heartbeats, job.task_token, job.heartbeat_interval_s, clock, say)
         self.notices = NoticeWatch(world.metadata, clock, say)
+        self.deadline = Deadline(job, self.store, clock, say)
         self.lookout = Lookout(
             job,
             folder.requests,
             self.heartbeat,
             self.notices,
+            self.deadline,
             world.is_going_down,
             clock,
             say,

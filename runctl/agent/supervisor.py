@@ -35,6 +35,7 @@ LOOK_S = 0.1
 CHECKPOINT_LOOK_S = 0.5
 LOG_INTERVAL_S = 1.0
 HEARTBEAT_LOOK_S = 0.5
+DEADLINE_LOOK_S = 0.2
 POWER_OFF_DELAY_S = 60.0
 """After EC2's announced time: `runctl.model.timing.POWER_OFF_DELAY`."""
 
@@ -163,9 +164,10 @@ class Supervisor:
             Worker("notice", self._notices.step, POLL_S, self._log.say) as notice,
             Worker("disk", parts.room.step, DISK_LOOK_S, self._log.say) as disk,
             Worker("replacement", parts.replacement.step, FENCE_LOOK_S, self._log.say) as replacement,
+            Worker("deadline", parts.deadline.step, DEADLINE_LOOK_S, self._log.say) as deadline,
             Worker("metrics", parts.observing.metrics.step, METRICS_INTERVAL_S, self._log.say) as metrics,
         ):
-            self._workers = (heartbeat, log, notice, disk, replacement, metrics)
+            self._workers = (heartbeat, log, notice, disk, replacement, deadline, metrics)
             self._tell_soon = heartbeat.nudge
             yield
             for worker in self._workers:

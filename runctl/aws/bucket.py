@@ -11,7 +11,7 @@ from runctl.model import keys
 from runctl.model.base import WireModel
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
-from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
+from runctl.model.job import AgentJob, HandOver, Limits, LinkedFile, ReplacementReady
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -39,6 +39,10 @@ class S3Bucket:
         """Write that the machine may train, and from where."""
         self._put(keys.go_key(role_id or self._role_id, instance_id), go)
 
+    def put_limits(self, instance_id: InstanceId, limits: Limits, *, role_id: str | None = None) -> None:
+        """Tell a machine that its training may take longer than its job says."""
+        self._put(keys.limits_key(role_id or self._role_id, instance_id), limits)
+
     def put_replacement_ready(
         self, instance_id: InstanceId, word: ReplacementReady, *, role_id: str | None = None
     ) -> None:
@@ -47,7 +51,7 @@ class S3Bucket:
 
     def remove_job(self, instance_id: InstanceId, *, role_id: str | None = None) -> None:
         """Remove all of the machine's hand-off; what is not there is fine."""
-        for key_of in (keys.handoff_key, keys.go_key, keys.replacement_ready_key):
+        for key_of in (keys.handoff_key, keys.go_key, keys.limits_key, keys.replacement_ready_key):
             with aws_errors():
                 self._client.delete_object(Bucket=self._bucket, Key=key_of(role_id or self._role_id, instance_id))
 

@@ -18,6 +18,7 @@ from runctl.client.deployment import Deployment, Entering, MachineTypes, Subscri
 from runctl.client.documents import run_document
 from runctl.client.downloading import Download, FetchedFile, fetch, wanted_files
 from runctl.client.estimate import Estimate, estimate
+from runctl.client.extending import extension_of
 from runctl.client.following import LogEntry, follow_log
 from runctl.client.handle import RunHandle
 from runctl.client.inside import Inside, machine_to_enter
@@ -53,7 +54,7 @@ from runctl.model.ids import AttemptNumber, InstanceId, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
 from runctl.model.run import RunSpec as StoredSpec
-from runctl.model.stop import StopAnswer, StopCommand
+from runctl.model.stop import StopAction, StopAnswer, StopCommand
 from runctl.model.timeline import TimelineEvent
 from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
@@ -456,7 +457,25 @@ class Client:
         now = self._now()
         return report_page([read_record(self._deployment, run, now) for run in runs])
 
-    # -- ending --------------------------------------------------------------------------------------------------
+    # -- extending and ending ------------------------------------------------------------------------------------
+
+    def extend(
+        self,
+        run: Run,
+        *,
+        runtime: timedelta | None = None,
+        more_runtime: timedelta | None = None,
+        cost_usd: Decimal | None = None,
+        more_usd: Decimal | None = None,
+    ) -> StopAnswer:
+        """Let a live run train longer or cost more: in all (`runtime`, `cost_usd`), or beyond its limit as it was read.
+
+        Raises UsageError, InvalidSpec for a run that is ending, BudgetExceeded when a budget has no room: then nothing
+        was changed.
+        """
+        extension = extension_of(run, runtime=runtime, more_runtime=more_runtime, cost_usd=cost_usd, more_usd=more_usd)
+        command = StopCommand(run_id=run.run_id, action=StopAction.EXTEND, requested_by=self.user, extension=extension)
+        return self._deployment.stopper.stop(command)
 
     def cancel(self, run_id: RunId, *, now: bool = False) -> StopAnswer:
         """Let the run save, then end it; `now` ends its machine at once."""

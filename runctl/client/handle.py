@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,20 @@ class RunHandle:
     def cancel(self, *, now: bool = False) -> StopAnswer:
         """Let it save, then end it; `now` ends its machine at once."""
         return self._client.cancel(self.run_id, now=now)
+
+    def extend(
+        self,
+        *,
+        runtime: timedelta | None = None,
+        more_runtime: timedelta | None = None,
+        cost_usd: Decimal | None = None,
+        more_usd: Decimal | None = None,
+    ) -> StopAnswer:
+        """Let it train longer or cost more: in all (`runtime`, `cost_usd`), or beyond its limit of now. Raises
+        BudgetExceeded when a budget has no room for it: then nothing was changed."""
+        return self._client.extend(
+            self.run, runtime=runtime, more_runtime=more_runtime, cost_usd=cost_usd, more_usd=more_usd
+        )
 
     def download(self, folder: Path) -> tuple[FetchedFile, ...]:
         """Fetch its newest checkpoint and its output into a folder, each file checked by its hash."""

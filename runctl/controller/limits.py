@@ -45,19 +45,22 @@ def enforce(run: Run, attempts: Sequence[Attempt], ports: Concluding, *, tokens:
     for near in found.near:
         tell(run, near, runs=ports.runs, notifications=ports.notifications, at=at)
     if found.reached is not None:
-        return stop_at_limit(run, found.reached, ports, tokens=tokens, commands=commands, at=at)
+        return stop_at_limit(
+            run, found.reached, ports, tokens=tokens, commands=commands, at=at, extensions=run.extensions
+        )
     _look_again(run, found.look_again_at, runs=ports.runs, schedules=ports.schedules, at=at)
     return "The run is within its limits."
 
 
-def look_in_time(run_id: RunId, *, runs: RunStore, schedules: Schedules, at: datetime) -> None:
-    """Set the moment at which a run's limits are looked at, after something changed what it costs."""
+def look_in_time(run_id: RunId, *, runs: RunStore, schedules: Schedules, at: datetime, later: bool = False) -> None:
+    """Set the moment at which a run's limits are looked at, after something changed what it costs; `later`: also when
+    there is time until a later one than was set."""
     run = load_run(runs, run_id)
     if run.status.is_terminal or run.stop_request is not None:
         return
     found = check(run, runs.attempts(run_id), at)
     soon = at if found.reached is not None or found.near else found.look_again_at
-    _look_again(run, soon, runs=runs, schedules=schedules, at=at)
+    _look_again(run, soon, runs=runs, schedules=schedules, at=at, later=later)
 
 
 def stop_at_limit(
@@ -69,18 +72,21 @@ def stop_at_limit(
     commands: Commands,
     at: datetime,
     by: str = "",
+    extensions: int | None = None,
 ) -> str:
-    """Ask the run to save and stop."""
+    """Ask the run to save and stop; with `extensions` not when its limit was raised since."""
     command = StopCommand(run_id=run.run_id, reason=reached.reason, requested_by=by)
-    asked = ask(command, runs=ports.runs, at=at, why=reached.text)
+    asked = ask(command, runs=ports.runs, at=at, why=reached.text, extensions=extensions)
     if asked is None:
         return "The run has ended already."
+    if asked.stop_request is None:
+        return "The run was extended meanwhile."  # whoever did that looks again
     return carry_out(asked, ports, tokens=tokens, commands=commands, at=at)
 
 
 def tell(run: Run, near: Near, *, runs: RunStore, notifications: Notifications, at: datetime) -> bool:
     """Tell people once that a limit is near, and how to go on; tells whether it was news."""
-    text = f"{near.text} To go on from there: {near.next_step}"
+    text = f"{near.text} To let it go on: {near.next_step}"
     limit = run.spec.max_cost_usd if near.kind is LimitKind.MONEY else run.spec.max_runtime_s
     kind = NoticeKind.MONEY if near.kind is LimitKind.MONEY else NoticeKind.TIME
 
@@ -98,13 +104,15 @@ def tell(run: Run, near: Near, *, runs: RunStore, notifications: Notifications, 
     return until_written(mark)
 
 
-def _look_again(run: Run, wanted: datetime | None, *, runs: RunStore, schedules: Schedules, at: datetime) -> None:
-    """Set or move the schedule. One that fires too early looks again, so that only an earlier moment moves it."""
+def _look_again(
+    run: Run, wanted: datetime | None, *, runs: RunStore, schedules: Schedules, at: datetime, later: bool = False
+) -> None:
+    """Set or move the schedule. One that fires too early looks again, so that only an earlier moment must move it."""
     if wanted is None:
         return
     wanted = max(wanted, at + SOONEST)
     known = run.limits_looked_at
-    if known is not None and at < known <= wanted + TOLERANCE:
+    if not later and known is not None and at < known <= wanted + TOLERANCE:
         return
     schedules.look_at(run.run_id, wanted)
 

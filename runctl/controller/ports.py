@@ -13,7 +13,7 @@ from runctl.model.budget import Booking, Budget, BudgetPeriod, Ledger, Reservati
 from runctl.model.checkpoint import Manifest
 from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
+from runctl.model.job import AgentJob, HandOver, Limits, LinkedFile, ReplacementReady
 from runctl.model.machine import FleetAnswer, MachineType, MachineView, Subnet
 from runctl.model.names import Metric
 from runctl.model.price import Price, PriceStep, Settlement, Spending
@@ -138,10 +138,13 @@ class RunStore(Protocol):
         later turn is there; says whether it was kept. Raises NotFoundError when there is no such attempt."""
         ...
 
-    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+    def request_stop(
+        self, run_id: RunId, request: StopRequest, event: TimelineEvent, *, extensions: int | None = None
+    ) -> Run | None:
         """Write the stop request and the status STOPPING unless the run has ended; answers the run as it is then.
 
-        The first request stands; a later one with `now` only raises `now`. None when the run has ended.
+        The first request stands; a later one with `now` only raises `now`. None when the run has ended. With
+        `extensions` nothing is written when the run was extended since.
         """
         ...
 
@@ -320,6 +323,10 @@ class Bucket(Protocol):
 
     def put_go(self, instance_id: InstanceId, go: HandOver, *, role_id: str | None = None) -> None:
         """Write that the machine may train, and from where."""
+        ...
+
+    def put_limits(self, instance_id: InstanceId, limits: Limits, *, role_id: str | None = None) -> None:
+        """Tell a machine that its training may take longer than its job says."""
         ...
 
     def put_replacement_ready(

@@ -14,10 +14,13 @@ from runctl.policy.hand_over import holds_nothing
 from runctl.policy.sentences import stop_requested
 
 
-def ask(command: StopCommand, *, runs: RunStore, at: datetime, why: str = "") -> Run | None:
-    """Write the stop request; the first one stands. None when the run has ended."""
+def ask(
+    command: StopCommand, *, runs: RunStore, at: datetime, why: str = "", extensions: int | None = None
+) -> Run | None:
+    """Write the stop request; the first one stands, and none is written when the run was extended since `extensions`
+    was read. None when the run has ended."""
     request = StopRequest(reason=command.reason, requested_by=command.requested_by, requested_at=at, now=command.now)
-    return runs.request_stop(command.run_id, request, _event(request, command, why))
+    return runs.request_stop(command.run_id, request, _event(request, command, why), extensions=extensions)
 
 
 def carry_out(

@@ -1,8 +1,9 @@
-"""Stop a run: ask it to save and end, end its machine when the time to save is over, or look at its limits."""
+"""Stop a run: ask it to save and end, end its machine when the time to save is over; look at its limits, raise them."""
 
 from typing import Any
 
 from runctl.controller.conclusion import Concluding
+from runctl.controller.extend_run import extend_run
 from runctl.controller.limits import enforce_limits
 from runctl.controller.loading import load_run
 from runctl.controller.ports import (
@@ -36,12 +37,23 @@ def stop_run(
 ) -> dict[str, Any]:
     """Ask a run to save and end. One that holds no machine ends at once; one that has ended stays as it is.
 
-    Raises NotFoundError when there is no such run.
+    Raises NotFoundError when there is no such run, and what `extend_run` raises.
     """
     ports = Concluding(runs, machines, bucket, schedules, notifications, now)
     run = load_run(runs, command.run_id)
     if command.action is StopAction.LIMITS:
         text = enforce_limits(run.run_id, ports, prices=prices, tokens=tokens, commands=commands)
+        return _answer(runs, run.run_id, text)
+    if command.extension is not None:
+        text = extend_run(
+            run.run_id,
+            command.extension,
+            by=command.requested_by,
+            runs=runs,
+            bucket=bucket,
+            schedules=schedules,
+            now=now,
+        )
         return _answer(runs, run.run_id, text)
     at = now()
     if command.action is StopAction.STOP or run.stop_request is None:

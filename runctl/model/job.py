@@ -100,6 +100,17 @@ class HandOver(WireModel):
     max_runtime_s: int
 
 
+class Limits(WireModel):
+    """`handoff/<role-id>:<instance-id>/limits.json`: the run was extended. Read when the time that the agent knows of
+    is over."""
+
+    version: Literal[1] = 1
+    run_id: RunId
+    attempt: AttemptNumber
+    max_runtime_s: int
+    """What the attempt's training may take, counted from its start."""
+
+
 class ReplacementReady(WireModel):
     """`handoff/<role-id>:<instance-id>/replacement_ready.json`, for a machine that is being taken back: another one is
     prepared and waits for it to save and leave."""

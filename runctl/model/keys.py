@@ -93,6 +93,11 @@ def go_key(role_id: str, instance_id: InstanceId) -> str:
     return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/go.json"
 
 
+def limits_key(role_id: str, instance_id: InstanceId) -> str:
+    """Key of the machine's `Limits`: that its training may take longer than its job says."""
+    return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/limits.json"
+
+
 def replacement_ready_key(role_id: str, instance_id: InstanceId) -> str:
     """Key of the machine's `ReplacementReady`: that another one waits for it."""
     return f"{HANDOFF_PREFIX}{userid(role_id, instance_id)}/replacement_ready.json"

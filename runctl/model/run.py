@@ -309,6 +309,8 @@ class Run(Model):
     """What was paid for work that was done again after interruptions, as far as it is settled."""
     limits_told: tuple[LimitKind, ...] = ()
     """Limits of which four fifths are used, and people know."""
+    extensions: Annotated[int, Field(ge=0)] = 0
+    """How often its limits were raised: a stop at a limit names the one that it was decided under."""
     limits_looked_at: UtcDatetime | None = None
     """When the one-time schedule looks at the limits next; None while there is none."""
     stop_request: StopRequest | None = None

@@ -63,7 +63,7 @@ class Near:
     kind: LimitKind
     text: str
     next_step: str
-    """The command that goes on from what it saves."""
+    """The command that lets it go on."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _near_money(run: Run, accrued: Decimal) -> Near | None:
     return Near(
         LimitKind.MONEY,
         f"{run.name} has cost {usd(accrued)} of the {usd(limit)} that it may cost. Then it saves and stops.",
-        f"runctl resume {run.run_id} --max-cost {limit + more}",
+        f"runctl extend {run.run_id} --max-cost +{more}",
     )
 
 
@@ -224,5 +224,5 @@ def _near_time(run: Run, attempts: Sequence[Attempt], now: datetime) -> Near | N
         LimitKind.TIME,
         f"{run.name} has trained for {sentences.duration(used)} of the {sentences.duration(limit)} that it may. "
         "Then it saves and stops.",
-        f"runctl resume {run.run_id} --max-runtime {round(limit / _HOUR) + more}h",
+        f"runctl extend {run.run_id} --max-runtime +{more}h",
     )

@@ -16,6 +16,7 @@ from runctl.model.run import Run
 from runctl.model.status import Reason
 from runctl.policy import facts, sentences
 from runctl.policy.endings import Ending, Evidence, classify
+from runctl.policy.extending import was_extended_since
 from runctl.policy.recovery import USERS_OWN
 
 NOTICE_IS_OVER_AFTER: Final = timing.SPOT_NOTICE + timing.POWER_OFF_DELAY
@@ -70,15 +71,19 @@ def holds_nothing(attempt: Attempt) -> bool:
 def verdict(run: Run, earlier: Iterable[Attempt]) -> Ending | None:
     """Tell how an earlier attempt has ended the whole run, so that the current one is not needed; None if none has.
 
-    It finished, reached the run's time limit, or failed by itself more often than the run is tried again. What is
-    reported after an attempt got its reason counts no more.
+    It finished, reached the run's time limit (and that was not raised since), or failed by itself more often than the
+    run is tried again. What is reported after an attempt got its reason counts no more.
     """
     failures = 0
+    until: list[Attempt] = []
     for attempt in earlier:
+        until.append(attempt)
         ending = _ending_of(run, attempt)
         if ending is None:
             continue
-        if ending.reason in (Reason.COMPLETED, Reason.TIMEOUT):
+        if ending.reason is Reason.COMPLETED:
+            return ending
+        if ending.reason is Reason.TIMEOUT and not was_extended_since(run, until, _ended_at(attempt)):
             return ending
         if ending.reason in USERS_OWN:
             failures += 1
@@ -91,6 +96,11 @@ def verdict(run: Run, earlier: Iterable[Attempt]) -> Ending | None:
 def not_needed(number: int, ending: Ending) -> Ending:
     """How the current attempt ends when an earlier one, `number`, has ended the run."""
     return Ending(ending.reason, f"An earlier machine of the run has ended it, so attempt {number} is not needed.")
+
+
+def _ended_at(attempt: Attempt) -> datetime:
+    ended = attempt.facts.get(FactKind.ENDED)
+    return attempt.ended_at or (attempt.created_at if ended is None else ended.at)
 
 
 def _ending_of(run: Run, attempt: Attempt) -> Ending | None:

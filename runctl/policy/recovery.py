@@ -13,6 +13,7 @@ from runctl.model.status import Reason
 from runctl.policy import capacity, sentences
 from runctl.policy.budget_limits import has_money_for_another
 from runctl.policy.endings import Ending
+from runctl.policy.extending import was_extended_since
 from runctl.policy.facts import taken_back_at
 from runctl.policy.runtime import WORTHWHILE, runtime_left
 
@@ -80,6 +81,8 @@ def decide(situation: Situation, now: datetime) -> RecoveryDecision:
         return _retry(situation, now)
     if ending.reason in LAUNCH_AGAIN:
         return _replace(situation, now)
+    if ending.reason is Reason.TIMEOUT and was_extended_since(run, situation.attempts, now):
+        return _launch(situation, now, "The run was extended meanwhile.")
     return _conclude(ending.reason, ending.text)
 
 

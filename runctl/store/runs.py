@@ -212,21 +212,25 @@ class RunsTable:
             raise NotFoundError(f"There is no attempt {number} of run {run_id}.")
         return False
 
-    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+    def request_stop(
+        self, run_id: RunId, request: StopRequest, event: TimelineEvent, *, extensions: int | None = None
+    ) -> Run | None:
         """Write the stop request and the status STOPPING unless the run has ended; answers the run as it is then.
 
-        The first request stands; a later one with `now` only raises `now`. None when the run has ended. Raises
-        NotFoundError when there is no such run.
+        The first request stands; a later one with `now` only raises `now`. None when the run has ended. With
+        `extensions` nothing is written when the run was extended since. Raises NotFoundError when there is no such run.
         """
+        unextended = "" if extensions is None else " AND extensions = :extensions"
         first = self._update(
             items.run_key(run_id),
             "stop_request = :request, #status = :stopping, updated_at = :at",
-            f"{_IS_OPEN} AND attribute_not_exists(stop_request)",
+            f"{_IS_OPEN} AND attribute_not_exists(stop_request){unextended}",
             names={"#status": "status"},
             values={
                 ":request": request.model_dump(),
                 ":stopping": RunStatus.STOPPING,
                 ":at": request.requested_at,
+                **({} if extensions is None else {":extensions": extensions}),
             },
         )
         written = self._try_write([first, *self._event_puts((event,))])

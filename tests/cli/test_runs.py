@@ -1,15 +1,18 @@
-"""`runctl ps | status | events | logs | cancel`."""
+"""`runctl ps | status | events | logs | cancel | extend`."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from runctl.aws.training_log import LogPage
+from runctl.model.extension import Extension
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
 from runctl.model.run import CheckpointRef, Progress, Run
 from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineEvent, TimelineKind
 from tests.cli.command_line import CommandLine
 from tests.client.deployment import NOW, a_run, an_attempt
+from tests.factories import make_spec
 
 
 def _event(run: Run, seconds: int, kind: TimelineKind, text: str) -> TimelineEvent:
@@ -244,6 +247,53 @@ def test_cancel_now_ends_it_at_once(runctl: CommandLine) -> None:
 
     assert runctl.deployment.stopper.commands[0].now is True
     assert answer.stdout == f"{RunId('r-1hx3k7pabcde')}  STOPPING\n"
+
+
+# -- extend ----------------------------------------------------------------------------------------------------------
+
+
+def test_extend_adds_to_both_limits(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run(status=RunStatus.RUNNING, spec=make_spec(max_cost_usd=Decimal(10))))
+
+    answer = runctl.json("extend", "last", "--max-runtime", "+12h", "--max-cost", "+40")
+
+    (command,) = runctl.deployment.stopper.commands
+    assert command.extension is not None
+    assert command.extension.max_runtime_s == run.spec.max_runtime_s + 43_200
+    assert (command.extension.max_cost_usd, command.extension.added_to_cost_usd) == (50, 10)
+    assert set(answer.data) == {"run_id", "status", "message", "max_runtime_s", "max_cost_usd"}
+
+
+def test_extend_takes_whole_limits_too(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run(status=RunStatus.RUNNING, spec=make_spec(max_cost_usd=Decimal(10))))
+
+    answer = runctl("extend", "last", "--max-runtime", "72h", "--max-cost", "$40")
+
+    (command,) = runctl.deployment.stopper.commands
+    assert answer.exit_code == 0
+    assert command.extension == Extension(max_runtime_s=259_200, max_cost_usd=Decimal(40))
+
+
+def test_a_run_that_has_ended_is_not_extended_and_the_way_on_is_named(runctl: CommandLine) -> None:
+    run = runctl.deployment.add(a_run(status=RunStatus.STOPPED, reason=Reason.BUDGET))
+
+    answer = runctl("extend", "last", "--max-cost", "+40")
+
+    assert answer.exit_code == 2
+    assert f"runctl resume {run.run_id}" in answer.stderr
+    assert runctl.deployment.stopper.commands == []
+
+
+def test_nobody_extends_anothers_run_without_naming_it_whole(runctl: CommandLine) -> None:
+    spec = make_spec(max_cost_usd=Decimal(10))
+    runctl.deployment.add(a_run("r-1hx3k7pbbbbb", user="bob", status=RunStatus.RUNNING, spec=spec))
+
+    refused = runctl("extend", "last", "--max-cost", "+1")
+    nothing_yet = list(runctl.deployment.stopper.commands)
+    by_id = runctl("extend", "r-1hx3k7pbbbbb", "--max-cost", "+1")
+
+    assert (refused.exit_code, nothing_yet, by_id.exit_code) == (2, [], 0)
+    assert "runctl extend r-1hx3k7pbbbbb" in refused.stderr
 
 
 # -- two people, one account -----------------------------------------------------------------------------------------

@@ -1,15 +1,20 @@
 """A run in the hand of a script: every answer is of now."""
 
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runctl import Client, RunHandle, RunSpec
-from runctl.errors import NotFoundError
+from runctl.errors import NotFoundError, RunctlError
 from runctl.model import keys
+from runctl.model.extension import Extension
 from runctl.model.ids import AttemptNumber, RunId
 from runctl.model.status import Reason, RunStatus
 from tests.client.deployment import MemoryDeployment, a_run, an_attempt, with_code
+from tests.factories import make_spec
 
 RUN_ID = "r-1hx3k7pabcde"
 
@@ -58,6 +63,43 @@ def test_lines_of_the_log_are_plain_text(deployment: MemoryDeployment, client: C
     lines = list(client.handle(RUN_ID).logs(follow=True))
 
     assert lines == ["epoch 1", "epoch 2"]
+
+
+def test_handle_extends_by_what_is_asked_and_says_what_it_adds_to(deployment: MemoryDeployment, client: Client) -> None:
+    deployment.add(a_run(RUN_ID, spec=make_spec(max_runtime_s=3_600, max_cost_usd=Decimal("0.50"))))
+    handle = client.handle(RUN_ID)
+
+    handle.extend(more_runtime=timedelta(hours=12), cost_usd=Decimal(40))
+
+    (command,) = deployment.stopper.commands
+    assert command.extension == Extension(
+        max_runtime_s=46_800, added_to_runtime_s=3_600, max_cost_usd=Decimal(40), added_to_cost_usd=None
+    )
+    assert command.requested_by == client.user
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, "by what"),
+        ({"cost_usd": Decimal("NaN")}, "more than nothing"),
+        ({"cost_usd": Decimal(0)}, "more than nothing"),
+        ({"more_usd": Decimal(-1)}, "more than nothing"),
+        ({"more_runtime": timedelta(0)}, "more than nothing"),
+        ({"runtime": timedelta(hours=2), "more_runtime": timedelta(hours=2)}, "not both"),
+        ({"runtime": timedelta(days=400)}, "more than the 720 h"),
+        ({"cost_usd": Decimal("0.4")}, "would be less"),
+    ],
+)
+def test_what_makes_no_sense_never_reaches_the_controller(
+    deployment: MemoryDeployment, client: Client, asked: dict[str, Any], words: str
+) -> None:
+    deployment.add(a_run(RUN_ID, spec=make_spec(max_runtime_s=3_600, max_cost_usd=Decimal("0.50"))))
+
+    with pytest.raises(RunctlError, match=words):
+        client.handle(RUN_ID).extend(**asked)
+
+    assert deployment.stopper.commands == []
 
 
 def test_handle_resumes_downloads_and_cancels(deployment: MemoryDeployment, client: Client, tmp_path: Path) -> None:

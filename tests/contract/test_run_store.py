@@ -376,6 +376,22 @@ def test_a_later_stop_request_can_only_raise_now(store: RunStore) -> None:
     assert lowered.stop_request == expected
 
 
+def test_a_stop_that_was_decided_before_an_extension_is_not_written(store: RunStore) -> None:
+    store.create_run(a_run())
+    run = store.run(RUN_ID)
+    assert run is not None
+    store.save_run(run.model_copy(update={"extensions": 1}))
+
+    before = store.request_stop(RUN_ID, a_stop_request(), an_event("stop", 60), extensions=0)
+    after = store.request_stop(RUN_ID, a_stop_request(), an_event("stop", 61), extensions=1)
+
+    assert before is not None
+    assert before.stop_request is None
+    assert after is not None
+    assert after.stop_request == a_stop_request()
+    assert len(store.events(RUN_ID)) == 1
+
+
 def test_a_stop_of_an_unknown_run_is_refused_loudly(store: RunStore) -> None:
     with pytest.raises(NotFoundError):
         store.request_stop(RUN_ID, a_stop_request(), an_event())

@@ -75,7 +75,7 @@ def test_people_are_told_at_four_fifths_of_the_money_with_the_command_filled_in(
     assert accrued(world) / Decimal("0.10") == pytest.approx(Decimal("0.8"), abs=Decimal("0.01"))
     ((subject, text),) = world.notifications.sent
     assert subject == "runctl: digits has used 80 % of its money"
-    assert f"runctl resume {RUN_ID} --max-cost 1.10" in text
+    assert f"runctl extend {RUN_ID} --max-cost +1" in text
     assert world.timeline().count(TimelineKind.LIMIT_NEAR) == 1
 
 

@@ -169,7 +169,9 @@ class InMemoryRunStore:
         self._write_attempt(attempt.model_copy(update=update))
         return True
 
-    def request_stop(self, run_id: RunId, request: StopRequest, event: TimelineEvent) -> Run | None:
+    def request_stop(
+        self, run_id: RunId, request: StopRequest, event: TimelineEvent, *, extensions: int | None = None
+    ) -> Run | None:
         self._announce("request_stop")
         run = self._runs.get(run_id)
         if run is None:
@@ -177,6 +179,8 @@ class InMemoryRunStore:
         if run.status.is_terminal:
             return None
         standing = run.stop_request
+        if standing is None and extensions not in (None, run.extensions):
+            return run.model_copy(deep=self._copies)
         if standing is None:
             self._change_run(run, stop_request=request, status=RunStatus.STOPPING, updated_at=request.requested_at)
             self._write_events((event,))

@@ -10,7 +10,7 @@ from runctl.errors import MachineNotReady, Throttled
 from runctl.model import keys
 from runctl.model.checkpoint import Manifest
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
-from runctl.model.job import AgentJob, HandOver, LinkedFile, ReplacementReady
+from runctl.model.job import AgentJob, HandOver, Limits, LinkedFile, ReplacementReady
 from runctl.model.names import Metric
 from runctl.model.packages import PackagesListing
 from runctl.model.price import Price, PriceSource, PriceStep
@@ -108,6 +108,7 @@ class FakeBucket:
     """Roles of machines that have not the stack's own."""
     gos: dict[InstanceId, HandOver] = field(default_factory=dict[InstanceId, HandOver])
     replacements: dict[InstanceId, ReplacementReady] = field(default_factory=dict[InstanceId, ReplacementReady])
+    limits: dict[InstanceId, Limits] = field(default_factory=dict[InstanceId, Limits])
     saved: list[Manifest] = field(default_factory=list[Manifest])
     markers: dict[InstanceId, dict[str, Any]] = field(default_factory=dict[InstanceId, dict[str, Any]])
 
@@ -119,13 +120,16 @@ class FakeBucket:
     def put_go(self, instance_id: InstanceId, go: HandOver, *, role_id: str | None = None) -> None:
         self.gos[instance_id] = go
 
+    def put_limits(self, instance_id: InstanceId, limits: Limits, *, role_id: str | None = None) -> None:
+        self.limits[instance_id] = limits
+
     def put_replacement_ready(
         self, instance_id: InstanceId, word: ReplacementReady, *, role_id: str | None = None
     ) -> None:
         self.replacements[instance_id] = word
 
     def remove_job(self, instance_id: InstanceId, *, role_id: str | None = None) -> None:
-        for documents in (self.jobs, self.gos, self.replacements):
+        for documents in (self.jobs, self.gos, self.limits, self.replacements):
             documents.pop(instance_id, None)
 
     def prefix_of(

@@ -169,27 +169,25 @@ class World:
         )
 
     def conclude_run(self, state: StepState) -> dict[str, Any]:
-        return conclude_run(state, **self._concluding)
+        return conclude_run(state, **self.ports)
 
     # -- the observers -------------------------------------------------------------------------------------------
 
     def observe_machine(self, event: MachineEvent) -> dict[str, Any]:
-        return observe_machine(event, tokens=self.tokens, commands=self.commands, **self._concluding)
+        return observe_machine(event, tokens=self.tokens, commands=self.commands, **self.ports)
 
     def observe_command(self, event: CommandEvent) -> dict[str, Any]:
         return observe_command(event, runs=self.runs, tokens=self.tokens)
 
     def observe_agent(self, event: BusEvent) -> dict[str, Any]:
-        return observe_agent(
-            event, tokens=self.tokens, commands=self.commands, metrics=self.metrics, **self._concluding
-        )
+        return observe_agent(event, tokens=self.tokens, commands=self.commands, metrics=self.metrics, **self.ports)
 
     def observe_execution(self, event: ExecutionEvent) -> dict[str, Any]:
-        return observe_execution(event, commands=self.commands, **self._concluding)
+        return observe_execution(event, commands=self.commands, **self.ports)
 
     def stop_run(self, run_id: RunId = RUN_ID, **fields: Any) -> dict[str, Any]:
         command = StopCommand.model_validate({"run_id": run_id, "requested_by": "ada", **fields})
-        return stop_run(command, tokens=self.tokens, commands=self.commands, prices=self.prices, **self._concluding)
+        return stop_run(command, tokens=self.tokens, commands=self.commands, prices=self.prices, **self.ports)
 
     def watch_costs(self) -> dict[str, Any]:
         return watch_costs(
@@ -204,7 +202,7 @@ class World:
 
     def watch_limits(self) -> dict[str, Any]:
         return watch_limits(
-            ports=Concluding(**self._concluding), prices=self.prices, tokens=self.tokens, commands=self.commands
+            ports=Concluding(**self.ports), prices=self.prices, tokens=self.tokens, commands=self.commands
         )
 
     def reap_machines(self, *, dry_run: bool = False, confirmed: Iterable[InstanceId] = ()) -> dict[str, Any]:
@@ -215,11 +213,12 @@ class World:
             tokens=self.tokens,
             metrics=self.metrics,
             settings=SETTINGS,
-            **self._concluding,
+            **self.ports,
         )
 
     @property
-    def _concluding(self) -> dict[str, Any]:
+    def ports(self) -> dict[str, Any]:
+        """What concludes, and most other functions."""
         return {
             "runs": self.runs,
             "machines": self.machines,
