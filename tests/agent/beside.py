@@ -75,6 +75,7 @@ class Beside:
         parts.shipper.step()
         parts.notices.step()
         parts.uploader.step()
+        parts.deadline.step()
         order = parts.lookout.look(hears_usr1=False, upload_s=parts.uploader.times.expected_s(self.clock.monotonic()))
         parts.lookout.obey(order, self.training)
         return order
