@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli bench-cost-watch burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli bench-cost-watch bench-control-plane burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench: assembly ## Measure the local target: first line of a training, memory, w
 
 bench-cost-watch: $(READY) ## Count what one look of the cost watch over 1,000 runs costs (a minute)
 	$(BIN)/python -m benchmarks.cost_watch
+
+bench-control-plane: assembly ## Count what the controller costs a run of 24 hours (three minutes)
+	$(BIN)/python -m benchmarks.control_plane
 
 bench-agent: assembly ## Measure what the agent takes of a machine: memory, share of a core, start (five minutes)
 	$(BIN)/python -m benchmarks.agent

@@ -10,6 +10,7 @@ from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import Resources
 from stacks.constructs.alarms import Alarms
 from stacks.constructs.allowances import Allowances, allowed_profiles
+from stacks.constructs.backstop import Backstop
 from stacks.constructs.dashboard import Dashboard
 from stacks.constructs.dead_letters import DeadLetters
 from stacks.constructs.event_rules import EventRules
@@ -47,6 +48,7 @@ class ControllerStack(Stack):
         bus = events.EventBus(self, "Bus", event_bus_name=f"{Aws.STACK_NAME}-machines")
         notifications = Notifications(self, "Notifications", parameters=parameters)
         topic = notifications.topic
+        Backstop(self, "Backstop", parameters=parameters, topic_arn=topic.topic_arn)
         dead_letters = DeadLetters(self, "DeadLetters")
         machine = Machine(
             self,

@@ -82,6 +82,8 @@ def parse_more_usd(text: str) -> More[Decimal]:
 
 def _more(text: str) -> tuple[bool, str]:
     stripped = text.strip()
+    if stripped.startswith("++"):
+        raise ValueError(f"{text!r} is not an amount; one + says that it is added")
     return stripped.startswith("+"), stripped.removeprefix("+")
 
 

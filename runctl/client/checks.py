@@ -18,7 +18,7 @@ from runctl.aws.stack import read_outputs
 from runctl.client.clients import Clients
 from runctl.errors import AwsError, NotDeployedError, PermissionDenied, RunctlError
 from runctl.model.base import Model
-from runctl.model.names import STACK_NAME, Output, Parameter
+from runctl.model.names import STACK_NAME, Output, Parameter, Tag
 from runctl.model.run import PurchaseOption
 
 LEAST_CONCURRENCY: Final = 10
@@ -67,6 +67,8 @@ class Checks:
         if self._stack is not None:
             yield self._looked_at("bucket", self._bucket)
             yield self._looked_at("egress", self._egress)
+            if self._stack.parameters.get(Parameter.AWS_BUDGET_USD, "0") != "0":
+                yield self._looked_at("cost tag", self._cost_tag)
         yield self._looked_at("lambda", self._concurrency)
         for instance_type in self._types:
             yield self._looked_at(f"image {instance_type}", lambda name=instance_type: self._image(name))
@@ -166,6 +168,26 @@ class Checks:
                 "Give the subnet a default route to a NAT gateway, or to an internet gateway and public addresses.",
             )
         return _ok(f"{len(subnets)} subnets have a way out.")
+
+    def _cost_tag(self) -> tuple[Health, str, str]:
+        """Looked at where an AWS budget goes by it: each question of Cost Explorer costs a cent (AWS Cost Management
+        pricing). Only the account that pays may ask."""
+        with aws_errors():
+            found: list[dict[str, Any]] = self._clients.get("ce").list_cost_allocation_tags(TagKeys=[Tag.STACK.value])[
+                "CostAllocationTags"
+            ]
+        if not found:
+            return _problem(
+                f"No bill has the tag {Tag.STACK} yet: the AWS budget sees nothing.",
+                "A day after the first machine, activate it: Billing and Cost Management, Cost allocation tags",
+            )
+        if found[0]["Status"] != "Active":
+            return _problem(
+                f"The tag {Tag.STACK} is not active for cost allocation: the AWS budget sees nothing.",
+                "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
+                f"TagKey={Tag.STACK},Status=Active",
+            )
+        return _ok(f"{Tag.STACK} is active for cost allocation.")
 
     def _subnets(self) -> list[str]:
         """Those that were given to the stack, or its own."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from runctl.assembly import Assembly
@@ -46,6 +47,8 @@ class Choices(Model):
     """Names of instance profiles that machines may be launched with."""
     has_dashboard: bool | None = None
     notify_email: str | None = None
+    aws_budget_usd: Decimal | None = None
+    """Amount of a monthly budget of AWS's own; 0 takes it away."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,8 @@ class Deploying:
             asked[Parameter.DASHBOARD] = "true" if choices.has_dashboard else "false"
         if choices.notify_email is not None:
             asked[Parameter.NOTIFY_EMAIL] = choices.notify_email
+        if choices.aws_budget_usd is not None:
+            asked[Parameter.AWS_BUDGET_USD] = _amount(choices.aws_budget_usd)
         return asked
 
     def _own_profile(self) -> dict[Parameter, str]:
@@ -271,3 +276,11 @@ class Deploying:
         first = failures[0]
         reason = first.reason.rstrip(".") or "no reason was given"
         return f"{first.logical_id} ({first.resource_type}): {reason}."
+
+
+def _amount(usd: Decimal) -> str:
+    """A budget's amount as the template takes it: whole cents. Raises UsageError."""
+    cents = usd.quantize(Decimal("0.01"))
+    if cents != usd or not 0 <= usd < 10**9:
+        raise UsageError(f"An AWS budget of {usd} US dollars cannot be.", hint="Write for example: --aws-budget 500")
+    return f"{cents.normalize():f}"

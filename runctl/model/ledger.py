@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from runctl.model.budget import BudgetPeriod, Ledger, LedgerChange, PeriodSums
+from runctl.model.budget import Budget, BudgetPeriod, Ledger, LedgerChange, PeriodSums
 
 
 def applied(stored: Ledger | None, change: LedgerChange) -> Ledger | None:
@@ -19,6 +19,12 @@ def applied(stored: Ledger | None, change: LedgerChange) -> Ledger | None:
         if committed > at_most:
             return None
     return _changed(stored, change)
+
+
+def starts_telling_anew(ledger: Ledger, period: BudgetPeriod, budget: Budget) -> bool:
+    """Whether people are told again at each threshold: of another amount they know nothing yet."""
+    before = ledger.budgets.get(period)
+    return before is not None and before.amount_usd != budget.amount_usd
 
 
 def _fresh(change: LedgerChange) -> dict[BudgetPeriod, PeriodSums]:

@@ -85,6 +85,8 @@ class Parameter(StrEnum):
     WEEKLY_DIGEST = "WeeklyDigest"
     DASHBOARD = "Dashboard"
     NOTIFY_EMAIL = "NotifyEmail"
+    AWS_BUDGET_USD = "AwsBudgetUsd"
+    """Amount of a monthly budget of AWS's own over all that bears the stack's tag; 0: none."""
     DATA_BUCKETS = "DataBuckets"
     """ARNs of buckets that machines may read, separated by commas."""
     MACHINE_POLICIES = "MachinePolicies"

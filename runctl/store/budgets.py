@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runctl.aws.errors import aws_errors
 from runctl.model.budget import Booking, Budget, BudgetPeriod, Ledger, LedgerChange, Reservation, Scope
 from runctl.model.ids import RunId
-from runctl.model.ledger import applied
+from runctl.model.ledger import applied, starts_telling_anew
 from runctl.store import items
 from runctl.store.attributes import decode, encode
 from runctl.store.transactions import BOOKING_TRIES, write_unless_refused
@@ -81,6 +81,8 @@ class BudgetsTable:
         update.set("budgets_version", read.budgets_version + 1)
         update.require("budgets_version", "=", read.budgets_version)
         if budget is not None:
+            if starts_telling_anew(read, period, budget):
+                update.set(f"periods.{period.value}.told", ())
             # What was admitted since the ledger was read may not leave less room than the amount was checked for.
             sums = read.periods[period]
             update.require(f"periods.{period.value}.start", "=", sums.start)

@@ -21,7 +21,7 @@ from runctl.store import items
 from runctl.store.attributes import encode
 from runctl.store.budgets import BudgetsTable
 from runctl.store.ledger import month_update
-from runctl.store.transactions import BOOKING_TRIES, Outcome, write, write_unless_refused
+from runctl.store.transactions import BOOKING_TRIES, Outcome, update_unless_refused, write, write_unless_refused
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -257,7 +257,7 @@ class RunsTable:
             names={"#at": "at"},
             values={":progress": progress.model_dump(), ":at": progress.at},
         )
-        return self._try_write([update])
+        return self._try_update(update)
 
     def record_checkpoint(
         self, run_id: RunId, checkpoint: CheckpointRef, event: TimelineEvent, progress: Progress | None = None
@@ -278,7 +278,14 @@ class RunsTable:
                 **({":progress": progress.model_dump()} if progress is not None else {}),
             },
         )
-        return self._try_write([update, *self._event_puts((event,))])
+        is_written = self._try_update(update)
+        if not is_written:
+            run = self.run(run_id)
+            if run is None or run.checkpoint != checkpoint:
+                return False
+        # After the checkpoint: an invocation that ends between the two is repeated, and finds its checkpoint there.
+        self._put_event(event)
+        return is_written
 
     def settle(self, attempt: Attempt, settlement: Settlement, spending: Spending) -> bool:
         """Write what the attempt's machine cost, add it to its run's sums, ended or not, and to the ledger: once, in
@@ -381,6 +388,14 @@ class RunsTable:
 
     def _try_write(self, actions: "Sequence[TransactWriteItemTypeDef]") -> bool:
         return write_unless_refused(self._client, actions, sleep=self._sleep)
+
+    def _try_update(self, action: "TransactWriteItemTypeDef") -> bool:
+        assert "Update" in action
+        return update_unless_refused(self._client, action["Update"], sleep=self._sleep)
+
+    def _put_event(self, event: TimelineEvent) -> None:
+        with aws_errors():
+            self._client.put_item(TableName=self._table_name, Item=items.event_item(event))
 
     def _run_put(self, run: Run) -> "tuple[TransactWriteItemTypeDef, Run]":
         item = items.run_item(run.model_copy(update={"version": run.version + 1}))

@@ -2,7 +2,7 @@
 
 Every write that has a condition goes through TransactWriteItems, a single one too: botocore gives each call a client
 request token, so that a repeated send of a write whose answer was lost is not mistaken for somebody else's (DynamoDB
-API Reference, TransactWriteItems, "Idempotency").
+API Reference, TransactWriteItems, "Idempotency"). Figures and checkpoints are the exception.
 """
 
 import random
@@ -18,7 +18,7 @@ from runctl.errors import AwsError, Throttled
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
 CONFLICT_TRIES: Final = 7
 CONFLICT_WAIT_S: Final = 0.02
@@ -74,6 +74,33 @@ def write_unless_refused(
             return outcome is Outcome.WRITTEN
         sleep(min(CONFLICT_WAIT_S * 2**tried, CONFLICT_WAIT_MAX_S) * random.uniform(0.5, 1.5))
     raise Throttled("TransactWriteItems: other transactions kept the item busy", aws_code=_CONFLICT)
+
+
+def update_unless_refused(
+    client: "DynamoDBClient",
+    update: "UpdateTypeDef",
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Make one conditional update by itself, and go on trying through conflicts; says whether its condition held.
+
+    Half as dear as in a transaction (Amazon DynamoDB pricing), for the writes that a run makes all day. A repeated send
+    whose first answer was lost finds its own write and is refused: whoever calls must look whether it is there.
+    """
+    for tried in range(CONFLICT_TRIES):
+        with aws_errors():
+            try:
+                client.update_item(**update)
+            except ClientError as error:
+                code = code_of(error)
+                if code == "ConditionalCheckFailedException":
+                    return False
+                if code != "TransactionConflictException":
+                    raise
+            else:
+                return True
+        sleep(min(CONFLICT_WAIT_S * 2**tried, CONFLICT_WAIT_MAX_S) * random.uniform(0.5, 1.5))
+    raise Throttled("UpdateItem: other transactions kept the item busy", aws_code=_CONFLICT)
 
 
 def _outcome(error: ClientError) -> Outcome:

@@ -24,6 +24,19 @@ class Notifications(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
+        topic_for_budgets = iam.PolicyStatement(
+            sid="BudgetsOfThisAccount",
+            principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
+            actions=["sns:Publish"],
+            resources=[self.topic.topic_arn],
+            conditions={
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:budgets::{Aws.ACCOUNT_ID}:*"},
+            },
+        )
+        # AWS Budgets looks whether it may publish when a budget is created (AWS Cost Management User Guide, "Creating
+        # an Amazon SNS topic for budget notifications").
+        self.topic.add_to_resource_policy(topic_for_budgets)
         email = sns.CfnSubscription(
             self, "Email", topic_arn=self.topic.topic_arn, protocol="email", endpoint=parameters.notify_email
         )

@@ -29,6 +29,7 @@ class Parameters:
     daily_digest: str
     weekly_digest: str
     notify_email: str
+    aws_budget_usd: str
     data_buckets: str
     machine_policies: str
     passed_roles: str
@@ -39,6 +40,7 @@ class Parameters:
     is_protected: CfnCondition
     has_dashboard: CfnCondition
     has_email: CfnCondition
+    has_aws_budget: CfnCondition
     has_data_buckets: CfnCondition
     has_machine_policies: CfnCondition
     has_passed_roles: CfnCondition
@@ -86,6 +88,12 @@ def declare_parameters(stack: Stack) -> Parameters:
         )
     )
     email = text(Parameter.NOTIFY_EMAIL, "Address that gets notifications and alarms. Empty: none.", "")
+    aws_budget = text(
+        Parameter.AWS_BUDGET_USD,
+        "Monthly AWS budget in US dollars over all that bears the tag runctl:stack. 0: none.",
+        "0",
+        allowed_pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$",
+    )
     data_buckets = text(
         Parameter.DATA_BUCKETS, "ARNs of buckets that machines may read, separated by commas. Empty: none.", ""
     )
@@ -128,6 +136,7 @@ def declare_parameters(stack: Stack) -> Parameters:
         daily_digest=daily_digest.value_as_string,
         weekly_digest=weekly_digest.value_as_string,
         notify_email=email.value_as_string,
+        aws_budget_usd=aws_budget.value_as_string,
         makes_network=CfnCondition(stack, "MakesNetwork", expression=Fn.condition_equals(vpc_id.value_as_string, "")),
         is_protected=CfnCondition(
             stack, "IsProtected", expression=Fn.condition_equals(protection.value_as_string, "true")
@@ -136,6 +145,11 @@ def declare_parameters(stack: Stack) -> Parameters:
             stack, "HasDashboard", expression=Fn.condition_equals(dashboard.value_as_string, "true")
         ),
         has_email=_unless_empty(stack, "HasEmail", email),
+        has_aws_budget=CfnCondition(
+            stack,
+            "HasAwsBudget",
+            expression=Fn.condition_not(Fn.condition_equals(aws_budget.value_as_string, "0")),
+        ),
         data_buckets=data_buckets.value_as_string,
         machine_policies=machine_policies.value_as_string,
         passed_roles=passed_roles.value_as_string,

@@ -1,12 +1,16 @@
 """Each mistake that a person can make: a sentence, a hint, an exit code, and nothing half made."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from runctl.local.errors import LocalCloudDown
+from runctl.model.status import RunStatus
 from runctl_cli.main import main
 from tests.cli.command_line import Answer, CommandLine
+from tests.client.deployment import a_run
+from tests.factories import make_spec
 
 
 def _is_refused(runctl: CommandLine, answer: Answer, code: str, exit_code: int, *words: str) -> None:
@@ -220,3 +224,46 @@ def test_real_local_cloud_that_is_not_up(project: Path, capsys: pytest.CaptureFi
     assert exit_code == 2
     assert "runctl local up" in told.err
     assert not (project / ".runctl").exists()
+
+
+@pytest.mark.parametrize("amount", ["-1", "much", "NaN", "1e12", "5 EUR", "\u20ac5", ""])
+@pytest.mark.parametrize("verb", [("train", "train.py"), ("estimate",), ("extend", "last")])
+def test_an_amount_that_is_none_is_refused_wherever_it_is_given(
+    runctl: CommandLine, verb: tuple[str, ...], amount: str
+) -> None:
+    runctl.deployment.add(a_run(status=RunStatus.RUNNING, spec=make_spec(max_cost_usd=Decimal(10))))
+
+    answer = runctl.json(*verb, "--max-cost", amount)
+
+    assert answer.exit_code == 2
+    assert answer.error["message"]
+    assert answer.error["hint"]
+    assert runctl.deployment.stopper.commands == []
+    assert len(runctl.deployment.runs.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "by what"),
+        (("--max-cost", "0"), "no money at all"),
+        (("--max-cost", "+0"), "no money at all"),
+        (("--max-cost", "+-5"), "not an amount"),
+        (("--max-cost", "++5"), "not an amount"),
+        (("--max-cost", "+5 CHF"), "another currency"),
+        (("--max-cost", "9"), "would be less"),
+        (("--max-cost", "+1000000000"), "more than any run may cost"),
+        (("--max-runtime", "+0h"), "no time at all"),
+        (("--max-runtime", "+long"), "not a duration"),
+        (("--max-runtime", "1h"), "would be less"),
+        (("--max-runtime", "+31d"), "more than the"),
+    ],
+)
+def test_an_extension_that_makes_no_sense_is_refused(runctl: CommandLine, words: tuple[str, ...], told: str) -> None:
+    runctl.deployment.add(a_run(status=RunStatus.RUNNING, spec=make_spec(max_cost_usd=Decimal(10))))
+
+    answer = runctl.json("extend", "last", *words)
+
+    assert answer.exit_code == 2
+    assert told in answer.error["message"]
+    assert runctl.deployment.stopper.commands == []

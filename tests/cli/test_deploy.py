@@ -3,6 +3,7 @@
 import io
 import sys
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,8 @@ def test_failure_is_told_with_exit_code_4(runctl: CommandLine) -> None:
 def test_flags_become_choices(runctl: CommandLine) -> None:
     words = "--vpc vpc-1 --subnets subnet-1,subnet-2 --data-bucket images --data-bucket labels --dashboard"
 
-    runctl("deploy", "--yes", *words.split(), "--machine-policy", "arn:p", "--notify", "me@example.org")
+    more = ("--machine-policy", "arn:p", "--notify", "me@example.org", "--aws-budget", "500")
+    runctl("deploy", "--yes", *words.split(), *more)
 
     assert runctl.wiring.of_deploying.choices == [
         Choices(
@@ -119,6 +121,7 @@ def test_flags_become_choices(runctl: CommandLine) -> None:
             machine_policies=("arn:p",),
             has_dashboard=True,
             notify_email="me@example.org",
+            aws_budget_usd=Decimal(500),
         )
     ]
 

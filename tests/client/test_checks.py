@@ -241,3 +241,34 @@ def test_given_subnets_are_looked_at_instead_of_the_stacks_own(account: _Account
     account.stack["Parameters"] = [{"ParameterKey": "SubnetIds", "ParameterValue": "subnet-8,subnet-9"}]
 
     assert _found(account)["egress"].text == "2 subnets have a way out."
+
+
+@pytest.mark.parametrize(
+    ("tags", "health", "hint"),
+    [
+        ([{"TagKey": "runctl:stack", "Type": "UserDefined", "Status": "Active"}], Health.OK, ""),
+        (
+            [{"TagKey": "runctl:stack", "Type": "UserDefined", "Status": "Inactive"}],
+            Health.PROBLEM,
+            "TagKey=runctl:stack,Status=Active",
+        ),
+        ([], Health.PROBLEM, "A day after the first machine"),
+    ],
+)
+def test_an_aws_budget_needs_its_tag_to_be_active(
+    account: _Account, tags: list[dict[str, str]], health: Health, hint: str
+) -> None:
+    account.stack["Parameters"] = [{"ParameterKey": "AwsBudgetUsd", "ParameterValue": "500"}]
+    account.answers["ce.list_cost_allocation_tags"] = {"CostAllocationTags": tags}
+
+    found = _found(account)["cost tag"]
+
+    assert found.health is health
+    assert hint in found.hint
+
+
+def test_an_account_that_does_not_pay_is_told_that_its_tag_may_not_be_looked_at(account: _Account) -> None:
+    account.stack["Parameters"] = [{"ParameterKey": "AwsBudgetUsd", "ParameterValue": "500"}]
+    account.answers["ce.list_cost_allocation_tags"] = _refused("AccessDeniedException", "ListCostAllocationTags")
+
+    assert _found(account)["cost tag"].health is Health.UNKNOWN

@@ -22,7 +22,7 @@ from runctl.model.ledger import applied
 from runctl.model.run import Run
 from runctl.model.status import Reason, RunStatus
 from runctl.policy import budget_ledger
-from tests.contract.examples import FIRST, OTHER_RUN_ID, RUN_ID, a_run, an_attempt, an_event
+from tests.contract.examples import FIRST, OTHER_RUN_ID, RUN_ID, START, a_run, an_attempt, an_event
 from tests.contract.stores import Stores
 
 NOON = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -244,6 +244,26 @@ def test_a_threshold_is_told_once_a_period(stores: Stores) -> None:
     again = stores.budgets.ledger(ACCOUNT)
     assert again is not None
     assert again.periods[BudgetPeriod.DAY].told == ()
+
+
+def test_thresholds_of_another_amount_are_told_anew(stores: Stores) -> None:
+    stores.budgets.write(reserve(stores, "2"))
+    ledger = stores.budgets.ledger(ACCOUNT)
+    assert ledger is not None
+    budget = Budget(amount_usd=Decimal(10), set_by="ada", set_at=START)
+    stores.budgets.set_budget(ledger, BudgetPeriod.DAY, budget)
+    stores.budgets.mark_told(ACCOUNT, BudgetPeriod.DAY, ledger.periods[BudgetPeriod.DAY].start, (50, 80))
+
+    told: list[tuple[int, ...]] = []
+    for changed in (budget.model_copy(update={"set_by": "bob"}), budget.model_copy(update={"amount_usd": Decimal(20)})):
+        read = stores.budgets.ledger(ACCOUNT)
+        assert read is not None
+        assert stores.budgets.set_budget(read, BudgetPeriod.DAY, changed)
+        after = stores.budgets.ledger(ACCOUNT)
+        assert after is not None
+        told.append(after.periods[BudgetPeriod.DAY].told)
+
+    assert told == [(50, 80), ()]
 
 
 def test_a_closed_reservation_is_gone(stores: Stores) -> None:

@@ -18,6 +18,7 @@ from tests.contract.examples import (
     OTHER_RUN_ID,
     RUN_ID,
     START,
+    a_checkpoint,
     a_run,
     a_stop_request,
     after,
@@ -180,9 +181,36 @@ def test_a_lost_condition_weighs_more_than_a_conflict_beside_it() -> None:
     with stubbed("dynamodb", table_on) as (table, stubber):
         stubber.add_client_error(**cancelled("ConditionalCheckFailed", "TransactionConflict"))
 
+        table.record_told(RUN_ID, "failed", START)
+
+        stubber.assert_no_pending_responses()
+
+
+def test_figures_and_checkpoints_go_on_through_conflicts_and_are_no_transactions() -> None:
+    with stubbed("dynamodb", table_on) as (table, stubber):
+        stubber.add_client_error("update_item", service_error_code="TransactionConflictException")
+        stubber.add_response("update_item", {})
+        stubber.add_client_error("update_item", service_error_code="ConditionalCheckFailedException")
+
         kept = table.record_progress(RUN_ID, some_progress())
+        kept_again = table.record_progress(RUN_ID, some_progress())
+
+    assert (kept, kept_again) == (True, False)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_checkpoint_whose_event_was_not_written_brings_it_when_it_is_repeated() -> None:
+    table = a_runs_table()
+    table.create_run(a_run(attempt=FIRST))
+    table.record_checkpoint(RUN_ID, a_checkpoint(30), an_event("saved", 30))
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    (sort_key,) = [key for key in raw_items() if "saved" in key]
+    client.delete_item(TableName=TABLE, Key={"pk": {"S": f"RUN#{RUN_ID}"}, "sk": {"S": sort_key}})
+
+    kept = table.record_checkpoint(RUN_ID, a_checkpoint(30), an_event("saved", 30))
 
     assert not kept
+    assert [event.event_id for event in table.events(RUN_ID)] == ["saved"]
 
 
 @pytest.mark.parametrize(

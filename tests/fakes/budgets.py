@@ -6,7 +6,7 @@ from threading import RLock
 
 from runctl.model.budget import Booking, Budget, BudgetPeriod, Ledger, Reservation, Scope
 from runctl.model.ids import RunId
-from runctl.model.ledger import applied
+from runctl.model.ledger import applied, starts_telling_anew
 
 
 class InMemoryBudgets:
@@ -60,7 +60,9 @@ class InMemoryBudgets:
             budgets = {key: each for key, each in read.budgets.items() if key is not period}
             if budget is not None:
                 budgets[period] = budget
-            update = {"budgets": budgets, "budgets_version": read.budgets_version + 1}
+            update: dict[str, object] = {"budgets": budgets, "budgets_version": read.budgets_version + 1}
+            if stored is not None and budget is not None and starts_telling_anew(read, period, budget):
+                update["periods"] = {**stored.periods, period: current.model_copy(update={"told": ()})}
             self._ledgers[read.scope.key] = (stored or read).model_copy(update=update)
             return True
 

@@ -25,7 +25,7 @@ ROOMS: Final = ("aws", "store", "client", "agent")
 """Rooms of `runctl` that may call AWS."""
 
 SERVICES: Final = (
-    *("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "pricing", "s3"),
+    *("ce", "cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "pricing", "s3"),
     *("scheduler", "secretsmanager", "service-quotas", "sns", "sqs", "ssm", "stepfunctions", "sts"),
 )
 """Services whose operations are looked for, as boto3 names them."""

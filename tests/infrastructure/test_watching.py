@@ -57,8 +57,25 @@ def test_alarms_may_publish_on_a_topic_that_has_a_policy_of_its_own(template: De
     allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
 
     assert [(s["Principal"], s["Action"]) for s in allowed] == [
-        ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+        ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish"),
+        ({"Service": "budgets.amazonaws.com"}, "sns:Publish"),
     ]
+    assert all("aws:SourceAccount" in s["Condition"]["StringEquals"] for s in allowed)
+
+
+def test_a_budget_of_awss_own_is_made_when_it_is_asked_for(deploy: Callable[..., DeployedTemplate]) -> None:
+    (budget,) = deploy(**{Parameter.AWS_BUDGET_USD: "500"}).of_type("AWS::Budgets::Budget").values()
+
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": "500", "Unit": "USD"}
+    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:runctl:stack$runctl"]}
+    told = [each["Notification"]["NotificationType"] for each in budget["NotificationsWithSubscribers"]]
+    assert told == ["ACTUAL", "ACTUAL", "FORECASTED"]
+    assert {
+        (subscriber["SubscriptionType"], subscriber["Address"])
+        for each in budget["NotificationsWithSubscribers"]
+        for subscriber in each["Subscribers"]
+    } == {("SNS", "<NotificationsTopic>")}
+    assert not deploy().of_type("AWS::Budgets::Budget")
 
 
 def test_an_address_is_told_when_one_is_given(deploy: Callable[..., DeployedTemplate]) -> None:

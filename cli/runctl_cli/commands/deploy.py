@@ -11,6 +11,7 @@ import click
 
 from runctl_cli.faults import Declined, Interrupted
 from runctl_cli.invocation import Invocation
+from runctl_cli.parameters import USD
 from runctl_cli.root import Verb
 from runctl_cli.target_options import choose_account, profile_option, region_option
 
@@ -55,6 +56,12 @@ Examples:
 )
 @click.option("--dashboard/--no-dashboard", default=None, help="A CloudWatch dashboard, which is paid for.")
 @click.option("--notify", metavar="EMAIL", help="Address for notifications and alarms; it must be confirmed once.")
+@click.option(
+    "--aws-budget",
+    type=USD,
+    metavar="USD",
+    help="A monthly budget of AWS's own beside runctl's, which tells the same people; 0: none.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def deploy(invocation: Invocation, profile: str | None, region: str | None, yes: bool, **asked: Any) -> None:
@@ -102,6 +109,7 @@ def _choices(
     instance_profiles: tuple[str, ...],
     dashboard: bool | None,
     notify: str | None,
+    aws_budget: "Decimal | None",
 ) -> "Choices":
     from runctl.client.deploying import Choices
 
@@ -113,6 +121,7 @@ def _choices(
         instance_profiles=_named(instance_profiles) if instance_profiles else None,
         has_dashboard=dashboard,
         notify_email=notify,
+        aws_budget_usd=aws_budget,
     )
 
 

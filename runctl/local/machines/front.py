@@ -29,6 +29,7 @@ from runctl.local.machines.price_list import TARGET as PRICE_LIST_TARGET
 from runctl.local.machines.price_list import PriceListCalls
 from runctl.local.machines.quotas import TARGET as QUOTAS_TARGET
 from runctl.local.machines.quotas import QuotaCalls
+from runctl.local.machines.request_log import RequestLog
 from runctl.local.machines.rights import Rights
 from runctl.local.machines.ssm.agents import Agents
 from runctl.local.machines.ssm.api import SsmApi
@@ -72,6 +73,7 @@ class Front:
         create_role_credentials: CreateRoleCredentials,
     ) -> None:
         self._app = app
+        self._requests = RequestLog(state_dir)
         self._state_dir = state_dir
         self._region = region
         self._account_id = account_id
@@ -139,6 +141,10 @@ class Front:
         await self._events.drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and note it where somebody counts."""
+        await self._requests.answer(self._answer_or_hand_on, scope, receive, send)
+
+    async def _answer_or_hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request about machines; everything else is the emulator's."""
         service = _service(scope)
         if service is None:

@@ -8,6 +8,7 @@ from runctl.local.emulator.lambdas.nursery import Nurseries
 from runctl.local.emulator.mends import (
     async_invocations,
     authorization,
+    budgets,
     change_sets,
     dead_letters,
     deployment,
@@ -44,6 +45,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         async_invocations,
         dead_letters,
         deployment,
+        budgets,
         change_sets,
         schedules,
         mail,
