@@ -16,8 +16,8 @@ COMPRESSION = 1
 """Wheels are compressed by half at the fastest level already; a higher one costs many times the time."""
 
 NICE = 10
-"""Beside a training that wants every core it gets a tenth of one (sched(7), "The nice value"). Idle priority was tried:
-there it did not get done before the machine was taken back."""
+"""Beside a training that wants every core it gets a tenth of one (sched(7), "The nice value").
+At idle priority it might never be done before the machine is taken back."""
 
 TOO_LARGE = 27
 """Exit code (`EFBIG`): there would be more than is worth keeping."""
