@@ -65,9 +65,15 @@ class S3DataStore:
     def list(self, bucket: str, prefix: str) -> Iterator[DataObject]:
         """Go through the objects whose keys begin with the prefix."""
         with aws_errors():
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            # By hand: botocore's paginators rest on data that the agent's archive does not carry.
+            further: dict[str, str] = {}
+            while True:
+                page = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **further)
                 for entry in page.get("Contents", ()):
                     yield DataObject(entry["Key"], entry["Size"], entry["ETag"])
+                if not page.get("IsTruncated"):
+                    return
+                further = {"ContinuationToken": page["NextContinuationToken"]}
 
     def read(self, bucket: str, found: DataObject, begin: int) -> Answer:
         """Read the object that was listed, and no newer one, from a byte on."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runctl import agent
-from stacks.agent_archive import pack_agent
+from stacks.agent_archive import ROOT, pack_agent
 
 
 @pytest.fixture
@@ -66,3 +66,9 @@ def test_only_the_command_is_executable_and_nothing_tells_who_built_it(packages:
     assert {(member.uid, member.gid, member.uname, member.gname, member.mtime) for member in members} == {
         (0, 0, "", "", 0)
     }
+
+
+def test_agent_asks_nothing_of_botocore_that_the_archive_leaves_out() -> None:
+    sources = {path.name: path.read_text() for path in (ROOT / "runctl" / "agent").glob("*.py")}
+
+    assert [name for name, text in sources.items() if "get_paginator" in text or "get_waiter" in text] == []

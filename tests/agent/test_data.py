@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from hashlib import md5
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from runctl.agent.clients import AwsRefused
 from runctl.agent.data import (
     Answer,
     DataObject,
+    S3DataStore,
     data_path,
     fetch_data,
     install_mountpoint,
@@ -217,3 +219,18 @@ def test_folder_of_the_project_is_kept_with_what_it_has(tmp_path: Path) -> None:
 
     assert {path.name for path in output.iterdir()} == {"old.txt", "new.txt"}
     assert (code / "deep/other").resolve() == output.resolve()
+
+
+def test_more_objects_than_a_page_holds_are_all_listed() -> None:
+    class Client:
+        """S3 with one object a page."""
+
+        def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0") -> dict[str, Any]:
+            number = int(ContinuationToken)
+            entry = {"Key": f"{Prefix}{number}", "Size": number, "ETag": f'"{number}"'}
+            further = {"IsTruncated": True, "NextContinuationToken": str(number + 1)} if number < 2 else {}
+            return {"IsTruncated": False, "Contents": [entry], **further}
+
+    listed = S3DataStore(Client()).list("pictures", "train/")
+
+    assert [found.key for found in listed] == ["train/0", "train/1", "train/2"]

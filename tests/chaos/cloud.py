@@ -27,7 +27,14 @@ from tests.chaos.script import Script
 from tests.chaos.truth import Ledger, MachineTruth, StrayTruth
 from tests.fakes.machines import SUBNETS
 from tests.fakes.runs import InMemoryRunStore
-from tests.fakes.services import FakeBucket, FakeCommands, FakeMetrics, FakeNotifications, FakePrices
+from tests.fakes.services import (
+    FakeBucket,
+    FakeCommands,
+    FakeMetrics,
+    FakeNotifications,
+    FakePackages,
+    FakePrices,
+)
 
 REAPER_EVERY_S: Final = 900.0
 WATCH_EVERY_S: Final = 1_800.0
@@ -168,6 +175,7 @@ class Cloud:
         self.tokens = TaskTokens(self._tokens)
         self.executions = Executions()
         self.bucket = FakeBucket()
+        self.packages = FakePackages()
         self.schedules = Schedules(loop, self._stop)
         self.notifications = FakeNotifications()
         self.metrics = FakeMetrics()
