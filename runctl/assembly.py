@@ -12,9 +12,14 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import runctl
-from runctl.errors import AssemblyDamaged, AssemblyMissing
+from runctl.checkout import checkout_around, hash_of_inputs
+from runctl.errors import AssemblyDamaged, AssemblyMissing, AssemblyStale
 
 DEFAULT_DIRECTORY: Final = Path(runctl.__file__).parent / "_assembly"
+
+INPUTS: Final = "inputs.sha256"
+"""Hash of what the assembly was built of, beside it in a checkout; written last, so that half an assembly is never
+taken for a whole one."""
 
 _MISFITS: Final = 8
 """Readings under one manifest after which it is no build that makes them differ."""
@@ -86,7 +91,8 @@ class Assembly:
 
 
 def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
-    """Read and check an assembly. Raises `AssemblyMissing` and `AssemblyDamaged`.
+    """Read and check an assembly. Raises `AssemblyMissing`, `AssemblyDamaged`, and in a checkout
+    `AssemblyStale`: functions older than the client that starts them make runs hang.
 
     A build replaces its files one after the other, within milliseconds, the manifest after what it names: what does not
     fit is read again, and is damaged only when it does not fit while nobody builds.
@@ -99,11 +105,25 @@ def load_assembly(directory: Path = DEFAULT_DIRECTORY) -> Assembly:
         readings += 1
         seen = manifest
         try:
-            return _read_whole(directory, manifest)
-        except AssemblyDamaged:
+            assembly = _read_whole(directory, manifest)
+            _require_current(directory)
+        except (AssemblyDamaged, AssemblyStale):
             if misfits == _MISFITS or readings == _READINGS:
                 raise
+        else:
+            return assembly
         time.sleep(_PAUSE_S)
+
+
+def _require_current(directory: Path) -> None:
+    checkout = checkout_around(directory)
+    if checkout is None:
+        return
+    noted = directory / INPUTS
+    if not noted.is_file() or noted.read_text(encoding="utf-8") != hash_of_inputs(checkout):
+        raise AssemblyStale(
+            "The built template is older than the code of this checkout.", hint="Run `make assembly`, then try again."
+        )
 
 
 def _manifest(directory: Path) -> bytes:

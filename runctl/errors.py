@@ -89,6 +89,12 @@ class AssemblyDamaged(RunctlError):
     code = "assembly_damaged"
 
 
+class AssemblyStale(NotDeployedError):
+    """The code of this checkout is newer than what was built of it."""
+
+    code = "assembly_stale"
+
+
 class NotFoundError(RunctlError):
     """There is no such run, machine or checkpoint."""
 

@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Final
 
 import runctl
+from runctl.assembly import INPUTS
+from runctl.checkout import hash_of_inputs
 from stacks.agent_archive import build_agent_archive
 from stacks.assembly import dependencies
-from stacks.assembly.inputs import hash_of_inputs
 from stacks.assembly.lambda_archive import build_lambda_archive
 from stacks.assembly.layout import ASSEMBLY, BOOTSTRAP, KEPT, LAMBDA_REQUIREMENTS, REPOSITORY
 from stacks.asset_keys import AssetKeys
 
 MANIFEST_VERSION: Final = 1
-
-_INPUTS: Final = "inputs.sha256"
-"""Hash of what the assembly was built of; written last, so that half an assembly is never taken for a whole one."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def main() -> int:
             template = synthesize(assets.keys)
             (built / "template.json").write_bytes(template)
             (built / "manifest.json").write_bytes(manifest_of(template, assets))
-            (built / _INPUTS).write_text(inputs, encoding="utf-8")
+            (built / INPUTS).write_text(inputs, encoding="utf-8")
             _say(
                 f"built runctl/_assembly: template {len(template) / 1e3:.0f} kB, "
                 f"functions {assets.functions.megabytes:.1f} MB, agent {assets.agent.megabytes:.1f} MB"
@@ -113,7 +111,7 @@ def publish(built: Path, assembly: Path) -> None:
 
 
 def _last_are_notes(file: Path) -> tuple[int, str]:
-    return ("manifest.json", _INPUTS).index(file.name) + 1 if file.name in ("manifest.json", _INPUTS) else 0, str(file)
+    return ("manifest.json", INPUTS).index(file.name) + 1 if file.name in ("manifest.json", INPUTS) else 0, str(file)
 
 
 def _say(text: str) -> None:
@@ -122,7 +120,7 @@ def _say(text: str) -> None:
 
 def is_current(assembly: Path, inputs: str) -> bool:
     """Whether the assembly was built of just these inputs and is whole."""
-    noted, listed = assembly / _INPUTS, assembly / "manifest.json"
+    noted, listed = assembly / INPUTS, assembly / "manifest.json"
     if not listed.is_file() or not noted.is_file() or noted.read_text(encoding="utf-8") != inputs:
         return False
     assets = json.loads(listed.read_bytes())["assets"]

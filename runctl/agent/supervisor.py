@@ -351,13 +351,16 @@ class Supervisor:
         return True
 
     def _fault(self, error: Exception) -> Ended:
-        """The agent itself failed: let the training save, and say so."""
+        """The agent itself failed: let the training save, and say so.
+
+        Not the user's fault, even before the training began: worth another machine, that resumes from what was saved.
+        """
         message = f"The agent failed: {type(error).__name__}: {error}"
         self._log.say(message)
         self._cancelled.set()
         training = self._training
         if training is None:
-            return Ended(Why.SETUP_FAILED, message=message, started=False)
+            return Ended(Why.DEAD_MAN, message=message, started=False)
         self._lookout.note(Order(Act.LEAVE, Why.DEAD_MAN))
         training.send(Signals.SIGTERM)
         while training.poll() is None and self._lookout.time_to_save_s(self._world.clock.monotonic()) > 0:
@@ -365,7 +368,6 @@ class Supervisor:
         training.kill()
         self._uploader.finish()
         self._telling.flush()
-        # Not the user's fault, and worth another machine: the run is resumed from what was saved.
         return Ended(Why.DEAD_MAN, message=message, last_lines=self._log.last_lines())
 
     def _tell(self, ended: Ended) -> None:

@@ -57,6 +57,7 @@ class Attempt:
         self.count_memory_kills: Callable[[], int | None] = lambda: next(self.memory_kills)
         self.look_at_memory: Callable[[float], Memory] = lambda _: self.memory
         self.boot_id = boot_id()
+        self.trainings: Any = KeptTrainings()
 
     def look(self) -> dict[str, float]:
         """A machine with one GPU."""
@@ -79,7 +80,7 @@ class Attempt:
             links=self.links,
             secrets=self.secrets,
             power=self.power,
-            trainings=KeptTrainings(),
+            trainings=self.trainings,
             boot_id=lambda: self.boot_id,
             memory_kills=self.count_memory_kills,
             memory=self.look_at_memory,

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -389,6 +390,21 @@ def test_agent_that_fails_again_and_again_lets_the_training_save_and_reports(tmp
     assert ended.why == "dead_man"
     assert "a fault of ours" in ended.message
     assert f"{PREFIX}checkpoints/step-9.pt/manifest.json" in attempt.store.objects
+
+
+def test_agent_that_fails_before_the_training_is_worth_another_machine(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "print('never seen')")
+
+    def fail(*_: object) -> None:
+        raise subprocess.CalledProcessError(-15, ["keeper"])
+
+    attempt.trainings = SimpleNamespace(find=lambda _: None, start=fail)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.started) == ("dead_man", False)
+    assert "CalledProcessError" in ended.message
+    assert "never seen" not in attempt.log
 
 
 def test_reboot_of_the_machine_ends_the_attempt_with_what_was_uploaded(tmp_path: Path) -> None:

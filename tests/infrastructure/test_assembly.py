@@ -16,13 +16,13 @@ import pytest
 
 import runctl
 from runctl.assembly import load_assembly
-from runctl.errors import AssemblyDamaged
+from runctl.checkout import hash_of_inputs
+from runctl.errors import AssemblyDamaged, AssemblyStale
 from runctl.local.functions_archive import default_cache, for_this_machine
 from stacks import build_assembly
 from stacks.agent_archive import build_agent_archive
 from stacks.assembly import dependencies
 from stacks.assembly.dependencies import WrongWheelError
-from stacks.assembly.inputs import hash_of_inputs
 from stacks.assembly.lambda_archive import build_lambda_archive
 from stacks.assembly.layout import KEPT, LAMBDA_REQUIREMENTS, REPOSITORY
 from stacks.assembly.zip_archive import write_zip
@@ -226,6 +226,22 @@ def test_a_damaged_assembly_is_told(tmp_path: Path) -> None:
     (in_use / "assets" / "a.zip").write_bytes(b"damaged")
 
     with pytest.raises(AssemblyDamaged, match=r"assets/a\.zip"):
+        load_assembly(in_use)
+
+
+def test_an_assembly_older_than_its_checkout_is_not_deployed(tmp_path: Path) -> None:
+    in_use = tmp_path / "runctl" / "_assembly"
+    build_assembly.publish(small_assembly(tmp_path / "build", "first"), in_use)
+    for name in ("stacks/build_assembly.py", "lambdas/decide.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("before")
+    (in_use / "inputs.sha256").write_text(hash_of_inputs(tmp_path))
+    built = load_assembly(in_use)
+
+    (tmp_path / "lambdas/decide.py").write_text("after")
+
+    assert built.template["Description"] == "first"
+    with pytest.raises(AssemblyStale, match="older than the code"):
         load_assembly(in_use)
 
 
