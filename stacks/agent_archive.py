@@ -8,16 +8,15 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from stacks.aws_descriptions import CALLS, ENDPOINTS, cut
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "agent.txt"
 
 OLDEST_PYTHON = "3.11"
 """What the user data makes sure of on the machine."""
 
-SERVICES = ("ecr", "events", "logs", "s3", "secretsmanager", "ssm", "stepfunctions")
-"""Of botocore's 25 MB of service descriptions the agent needs these."""
-
-GENERAL_DATA = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+GENERAL_DATA = ("_retry.json", ENDPOINTS, "partitions.json", "sdk-default-configuration.json")
 _LEFT_OUT_SUFFIXES = (".pyc",)
 _INSTALLERS_OWN = (".lock", "INSTALLER", "RECORD", "REQUESTED")
 """What the installing tool writes: it differs from tool to tool, and nothing reads it."""
@@ -62,19 +61,27 @@ def _install(packages: Path) -> None:
 
 def _needed(packages: Path) -> list[Path]:
     data = packages / "botocore" / "data"
-    needed: list[Path] = []
+    needed = needed_data(data)
     for path in packages.rglob("*"):
         relative = path.relative_to(packages)
         if not path.is_file() or path.suffix in _LEFT_OUT_SUFFIXES or path.name in _INSTALLERS_OWN:
             continue
         if any(part in _LEFT_OUT_FOLDERS for part in relative.parts[:-1]):
             continue
-        if path.is_relative_to(data):
-            first = path.relative_to(data).parts[0]
-            if first not in (*SERVICES, *GENERAL_DATA) or path.name.removesuffix(".gz") in _WAITERS_AND_EXAMPLES:
-                continue
-        needed.append(path)
+        if not path.is_relative_to(data):
+            needed.append(path)
     return needed
+
+
+def needed_data(data: Path) -> list[Path]:
+    """What of botocore's data the archive carries, cut down (`aws_descriptions`): all of it has 25 MB."""
+    return [
+        path
+        for path in data.rglob("*")
+        if path.is_file()
+        and path.relative_to(data).parts[0] in (*CALLS, *GENERAL_DATA)
+        and path.name.removesuffix(".gz") not in _WAITERS_AND_EXAMPLES
+    ]
 
 
 def _pack(files: dict[str, Path]) -> bytes:
@@ -84,7 +91,7 @@ def _pack(files: dict[str, Path]) -> bytes:
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
         for name in sorted(files):
-            content = files[name].read_bytes()
+            content = cut(files[name]) if name.startswith("lib/botocore/data/") else files[name].read_bytes()
             member = tarfile.TarInfo(name)
             member.size = len(content)
             member.mode = 0o755 if name.startswith("bin/") else 0o644

@@ -21,7 +21,7 @@ RETRY_S = 10.0
 """Pause after an upload that failed: what is missing of a large checkpoint is read again from its beginning."""
 
 PARALLEL_FILES = 4
-"""The store bounds the memory that they take together."""
+"""The store bounds how many parts of them go at a time."""
 
 
 class CheckpointUploader:
@@ -115,6 +115,8 @@ class CheckpointUploader:
         except FileNotFoundError:  # the training removed it while it was being read
             return False
         except OSError as error:
+            if not self._folder.is_still(checkpoint):  # S3 refused what was no longer what had been summed up
+                return False
             self._retry_at = self._clock.monotonic() + RETRY_S
             if str(error) != self._failing:
                 self._failing = str(error)

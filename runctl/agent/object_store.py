@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from runctl.agent.clients import AwsRefused, aws_errors
 
@@ -19,13 +18,15 @@ PART_BYTES = 8 * 1024 * 1024
 of more than 80 GB are larger."""
 
 PARALLEL_PARTS = 4
-MEMORY_BYTES = 64 * 1024 * 1024
-"""What all uploads together hold in memory, however large the files are and however many."""
+"""Of one file."""
+
+PARALLEL_UPLOADS = 8
+"""Of all files together: as many connections as the client keeps."""
 
 MAX_PARTS = 10_000
 """Amazon S3 User Guide, "Multipart upload limits"."""
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
 _MISSING_CODES = frozenset({"NoSuchKey", "404", "NoSuchUpload"})
 
 
@@ -80,25 +81,52 @@ def save_chunks(chunks: Iterable[bytes], path: Path, cancelled: Callable[[], boo
     return digest.hexdigest()
 
 
-class Memory:
-    """Bytes that may be held at the same time; who wants more waits."""
+class Digest(Protocol):
+    """A sum that is being calculated, as hashlib's."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-        self._changed = threading.Condition()
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+        ...
 
-    def take(self, size: int) -> None:
-        """Wait until there is room. What is larger than all of it waits until it is alone."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._limit)
-            self._held += size
+    def digest(self) -> bytes:
+        """The sum."""
+        ...
 
-    def give(self, size: int) -> None:
-        """Give back what was taken."""
-        with self._changed:
-            self._held -= size
-            self._changed.notify_all()
+
+class Stretch:
+    """A stretch of a file, as a body to upload: read in small pieces, and again from its beginning when a call is
+    repeated, so that no part of a large file lies in memory. S3 compares it with the sum of an earlier reading."""
+
+    def __init__(self, file: int, begin: int, size: int) -> None:
+        """`file` is a descriptor, which several may read from at once."""
+        self._file = file
+        self._begin = begin
+        self._size = size
+        self._place = 0
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+        return self._size
+
+    def tell(self) -> int:
+        """Where the next piece begins."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; answers it."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def read(self, size: int | None = None) -> bytes:
+        """Read the next piece, a small one whatever is asked for, or all that is left. Raises OSError when the file has
+        become shorter."""
+        left = max(0, self._size - self._place)
+        wanted = left if size is None or size < 0 else min(size, left, _CHUNK_BYTES)
+        piece = os.pread(self._file, wanted, self._begin + self._place)
+        if wanted and not piece:
+            raise OSError("the file became shorter while it was uploaded")
+        self._place += len(piece)
+        return piece
 
 
 class S3ObjectStore:
@@ -107,27 +135,26 @@ class S3ObjectStore:
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._memory = Memory(MEMORY_BYTES)
+        self._turns = threading.BoundedSemaphore(PARALLEL_UPLOADS)
 
     def put(self, key: str, body: bytes) -> None:
         """Write a small object."""
-        checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
         with aws_errors():
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=_stream(body), ChecksumSHA256=checksum)
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=body, ChecksumSHA256=_base64(hashlib.sha256(body))
+            )
 
     def put_file(self, key: str, path: Path) -> Stored:
         """Write a file of any size: in one piece when it is small, else in parallel parts."""
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size >= PART_BYTES:
-                return self._put_parts(key, file, size)
-            self._memory.take(PART_BYTES)
-            try:
-                body = file.read(PART_BYTES)
-                self.put(key, body)
-                return Stored(len(body), hashlib.sha256(body).hexdigest())
-            finally:
-                self._memory.give(PART_BYTES)
+                return self._put_parts(key, file.fileno(), size)
+            digest = hashlib.sha256()
+            body = _sum_up(file.fileno(), 0, PART_BYTES, digest)
+            with self._turns, aws_errors():
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ChecksumSHA256=_base64(digest))
+            return Stored(len(body), digest.hexdigest())
 
     def get(self, key: str) -> bytes:
         """Read a small object."""
@@ -153,7 +180,7 @@ class S3ObjectStore:
                 if error.code not in _MISSING_CODES:
                     raise
 
-    def _put_parts(self, key: str, file: BinaryIO, size: int) -> Stored:
+    def _put_parts(self, key: str, file: int, size: int) -> Stored:
         part_bytes = max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
         digest = hashlib.sha256()
         total = 0
@@ -163,13 +190,14 @@ class S3ObjectStore:
             parts: list[dict[str, Any]] = []
             with ThreadPoolExecutor(PARALLEL_PARTS) as pool:
                 running: list[Future[dict[str, Any]]] = []
-                while body := self._read(file, part_bytes):
-                    digest.update(body)
+                while True:
+                    md5 = hashlib.md5(usedforsecurity=False)
+                    body = _sum_up(file, total, part_bytes, digest, md5)
+                    if not body:
+                        break
                     total += len(body)
-                    running.append(
-                        pool.submit(self._put_part, key, upload, len(parts) + len(running) + 1, body, part_bytes)
-                    )
-                    del body  # the part's own thread lets go of it
+                    number = len(parts) + len(running) + 1
+                    running.append(pool.submit(self._put_part, key, upload, number, body, _base64(md5)))
                     if len(running) == PARALLEL_PARTS:
                         parts.append(running.pop(0).result())
                 parts.extend(future.result() for future in running)
@@ -184,34 +212,23 @@ class S3ObjectStore:
             raise
         return Stored(total, digest.hexdigest())
 
-    def _read(self, file: BinaryIO, size: int) -> bytes:
-        """Read a part once there is memory for it; at the end of the file none is held."""
-        self._memory.take(size)
-        body = b""
-        try:
-            body = file.read(size)
-        finally:
-            if not body:
-                self._memory.give(size)
-        return body
-
-    def _put_part(self, key: str, upload: str, number: int, body: bytes, held: int) -> dict[str, Any]:
-        try:
-            md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-            with aws_errors():
-                answer = self._client.upload_part(
-                    Bucket=self._bucket,
-                    Key=key,
-                    UploadId=upload,
-                    PartNumber=number,
-                    Body=_stream(body),
-                    ContentMD5=md5,
-                )
-        finally:
-            self._memory.give(held)
+    def _put_part(self, key: str, upload: str, number: int, body: Stretch, md5: str) -> dict[str, Any]:
+        with self._turns, aws_errors():
+            answer = self._client.upload_part(
+                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=body, ContentMD5=md5
+            )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
 
-def _stream(body: bytes) -> BytesIO:
-    """A body that is read piece by piece: one of bytes botocore joins to its header, which takes the memory twice."""
-    return BytesIO(body)
+def _sum_up(file: int, begin: int, limit: int, *digests: Digest) -> Stretch:
+    """Read on from a place and add to sums what is there; answers the stretch that was read."""
+    size = 0
+    while piece := os.pread(file, min(_CHUNK_BYTES, limit - size), begin + size):
+        for digest in digests:
+            digest.update(piece)
+        size += len(piece)
+    return Stretch(file, begin, size)
+
+
+def _base64(digest: Digest) -> str:
+    return base64.b64encode(digest.digest()).decode()

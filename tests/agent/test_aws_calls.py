@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from moto import mock_aws
 from runctl.agent import object_store
 from runctl.agent.clients import Aws, AwsRefused, EventBridgeBus, LogStream, SecretReader, TaskHeartbeats
 from runctl.agent.heartbeat import DeadTokenError
-from runctl.agent.object_store import S3ObjectStore
+from runctl.agent.object_store import S3ObjectStore, Stretch
 
 REGION = "us-east-1"
 BUCKET = "bucket"
@@ -93,6 +94,28 @@ class _FailingParts:
 
     def upload_part(self, **_: Any) -> Any:
         raise AwsRefused("SlowDown", "Please reduce your request rate.")
+
+
+def test_part_is_read_again_from_its_beginning_for_a_second_try(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    with (tmp_path / "file").open("rb") as file:
+        part = Stretch(file.fileno(), 2, 5)
+        first = part.read(3) + part.read(3) + part.read(3)
+        part.seek(0)
+        again = part.read()
+
+    assert (len(part), first, again) == (5, b"23456", b"23456")
+
+
+def test_file_that_became_shorter_while_it_was_uploaded_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    with (tmp_path / "file").open("rb") as file, pytest.raises(OSError, match="shorter"):
+        part = Stretch(file.fileno(), 0, 10)
+        os.truncate(tmp_path / "file", 4)
+        part.read(4)
+        part.read(4)
 
 
 def test_missing_object_is_an_error_and_missing_ones_may_be_removed(store: S3ObjectStore) -> None:

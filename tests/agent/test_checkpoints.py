@@ -316,6 +316,23 @@ def test_file_that_changes_while_it_is_uploaded_makes_no_checkpoint(machine: Mac
     assert machine.told == []
 
 
+def test_upload_that_was_refused_for_the_file_changed_meanwhile_is_tried_again_without_a_word(machine: Machine) -> None:
+    file = machine.write("step-1.pt")
+
+    def change(_: Path) -> None:
+        file.write_text("longer than before")
+        raise OSError("BadDigest: the sum is another")
+
+    machine.store.before_read = change
+    machine.uploader.finish()
+    machine.store.before_read = lambda path: None
+
+    machine.uploader.step()
+    arrived = machine.uploader.step()
+
+    assert (arrived, machine.say.lines) == (1, [])
+
+
 def test_what_was_uploaded_of_a_file_that_changed_is_removed(machine: Machine) -> None:
     file = machine.write("step-1.pt")
     machine.store.before_read = lambda path: file.write_text("longer than before") and None
