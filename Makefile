@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli bench-cost-watch bench-control-plane burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli bench-cost-watch bench-control-plane rivals burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,11 @@ bench-agent: assembly ## Measure what the agent takes of a machine: memory, shar
 
 bench-cli: assembly ## Measure the command line: help, ps with 1,000 runs, how soon a line of the log is shown
 	$(BIN)/python -m benchmarks.command_line
+
+rivals: $(READY) ## Install sky, dstack, modal and metaflow below build/rivals, for bench-cli (a gigabyte)
+	for pair in sky:skypilot dstack:dstack modal:modal metaflow:metaflow; do \
+	  at=build/rivals/$${pair%%:*}; test -x $$at/bin/python || $(BIN)/uv venv -q --python $(BIN)/python $$at || exit 1; \
+	  $(BIN)/uv pip install -q --compile-bytecode --python $$at/bin/python $${pair##*:} || exit 1; done
 
 burst: assembly ## Submit 500 runs against ten concurrent invocations: every run ends well, memory stays small
 	$(BIN)/python -m benchmarks.burst

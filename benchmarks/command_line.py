@@ -2,8 +2,9 @@
 
 Medians of ten calls, one after another, each a process of its own: help beside an empty Python, `ps` with a thousand
 runs in the table beside importing boto3 and making one client, and how soon `logs -f` shows what a training printed.
-On the local target, in a folder of its own. `--beside sky=/path/to/sky` times that program's help, too. Worth comparing
-on a quiet machine only; the ratios are steadier than the times.
+On the local target, in a folder of its own. Beside them the help of other programs: those that `make rivals` has put
+below build/rivals, and `--beside sky=/path/to/sky`. Worth comparing on a quiet machine only; the ratios are steadier
+than the times.
 """
 
 import argparse
@@ -33,6 +34,9 @@ PS_LIMIT: Final = 2.5
 LINE_LIMIT_S: Final = 2.0
 LINES: Final = 20
 
+RIVALS: Final = Path(__file__).parents[1] / "build" / "rivals"
+"""What `make rivals` installs: `NAME/bin/NAME`."""
+
 _RUNCTL: Final = str(Path(sys.executable).parent / "runctl")
 _BOTO3: Final = "import boto3; boto3.client('dynamodb', region_name='us-east-1')"
 _TRAINING: Final = f"""\
@@ -43,14 +47,18 @@ for _ in range({LINES}):
 """
 
 
-def seconds(words: Sequence[str], folder: Path) -> float:
-    """Median time of a command that succeeds."""
+def seconds(words: Sequence[str], folder: Path, **variables: str) -> float:
+    """Median time of a command that succeeds. All are compiled before, as pip compiles what it installs."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), **variables}
     times: list[float] = []
-    for _ in range(CALLS):
+    for _ in range(CALLS + 1):
         began_at = time.perf_counter()
-        subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+        )
         times.append(time.perf_counter() - began_at)
-    return median(times)
+    return median(times[1:])
 
 
 def put_runs(environment: dict[str, str], project: str) -> None:
@@ -91,7 +99,8 @@ def main() -> int:
     """Measure everything; 1 when something is above its limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", action="append", default=[], metavar="NAME=PROGRAM", help="time its --help, too")
-    beside = dict(each.split("=", 1) for each in parser.parse_args().beside)
+    beside = {folder.name: str(folder / "bin" / folder.name) for folder in sorted(RIVALS.glob("*"))}
+    beside |= dict(each.split("=", 1) for each in parser.parse_args().beside)
     within: list[bool] = []
     with tempfile.TemporaryDirectory(prefix="runctl-bench-") as name:
         folder = Path(name) / "bench"
@@ -99,15 +108,16 @@ def main() -> int:
         (folder / ".runctl.toml").write_text('target = "local"\n')
         empty = seconds([sys.executable, "-c", "pass"], folder)
         print(f"{'python -c pass':<44} {empty:7.3f} s")
-        for words in (["--help"], ["status", "--help"]):
-            spent = seconds([_RUNCTL, *words], folder)
-            text = " ".join(("runctl", *words))
+        helps = {" ".join(words): seconds([_RUNCTL, *words], folder) for words in (["--help"], ["status", "--help"])}
+        for words, spent in helps.items():
             within += [
-                told(text, spent, HELP_LIMIT_S, "s"),
-                told(f"{text} / python -c pass", spent / empty, HELP_LIMIT, ""),
+                told(f"runctl {words}", spent, HELP_LIMIT_S, "s"),
+                told(f"runctl {words} / python -c pass", spent / empty, HELP_LIMIT, ""),
             ]
         for program, path in beside.items():
-            print(f"{program + ' --help':<44} {seconds([path, '--help'], folder):7.3f} s")
+            spent = seconds([path, "--help"], folder)
+            print(f"{program + ' --help':<44} {spent:7.3f} s")
+            within.append(told(f"runctl --help / {program} --help", helps["--help"] / spent, 1.0, ""))
         client = seconds([sys.executable, "-c", _BOTO3], folder)
         print(f"{'import boto3, make one client':<44} {client:7.3f} s")
         local = LocalCloud(folder / ".runctl" / "local")
@@ -117,6 +127,9 @@ def main() -> int:
             spent = seconds([_RUNCTL, "ps"], folder)
             print(f"{f'runctl ps, {RUNS} runs in the table':<44} {spent:7.3f} s")
             within.append(told("runctl ps / import boto3, make one client", spent / client, PS_LIMIT, ""))
+            asked = {"_RUNCTL_COMPLETE": "bash_complete", "COMP_WORDS": "runctl status r-", "COMP_CWORD": "2"}
+            spent = seconds([_RUNCTL], folder, **asked)
+            within.append(told("completing the id of one of many", spent, HELP_LIMIT_S, "s"))
             found = delays(folder)
             print(f"{f'logs -f, median of {len(found)} lines':<44} {median(found):7.3f} s")
             within.append(told("logs -f, slowest line", max(found), LINE_LIMIT_S, "s") and len(found) == LINES)

@@ -12,7 +12,8 @@ import click
 from runctl.errors import RunctlError
 from runctl_cli.byte_progress import ByteProgress
 from runctl_cli.output import OutputFormat, print_envelope, print_error
-from runctl_cli.wiring import ClientPort, LocalCloudPort, Wiring
+from runctl_cli.ports import ClientPort, LocalCloudPort
+from runctl_cli.wiring import Wiring
 
 if TYPE_CHECKING:
     from runctl_cli.settings import Configuration

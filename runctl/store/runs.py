@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runctl.aws.errors import aws_errors
 from runctl.errors import ConfigurationError, NotFoundError, StaleWriteError
@@ -33,6 +33,9 @@ _NAMES: Final = {"#version": "version", "#open": items.OPEN}
 _IS_OPEN: Final = "attribute_exists(#open)"
 _IS_NEW: Final = f"attribute_not_exists({items.PARTITION_KEY})"
 _EXISTS: Final = f"attribute_exists({items.PARTITION_KEY})"
+
+_PAGE: Final = 1_000
+"""Items of a page; DynamoDB ends one at 1 MB anyway (Amazon DynamoDB Developer Guide, "Querying tables")."""
 
 
 class RunsTable:
@@ -109,12 +112,9 @@ class RunsTable:
         found: list[Run] = []
         if limit < 1:
             return ()
-        for item in self._by_index(
-            Index.BY_PROJECT, "project", project, newest_first=True, page_size=min(limit, 1_000)
-        ):
-            run = items.run_of(item)
-            if user in (None, run.user):
-                found.append(run)
+        for item in self._by_index(Index.BY_PROJECT, "project", project, newest_first=True, first_page=limit):
+            if user is None or item["user"] == {"S": user}:
+                found.append(items.run_of(item))
             if len(found) == limit:
                 break
         return tuple(found)
@@ -359,20 +359,26 @@ class RunsTable:
                 yield from page["Items"]
 
     def _by_index(
-        self, index: Index, attribute: str, value: str, *, newest_first: bool = False, page_size: int = 1_000
+        self, index: Index, attribute: str, value: str, *, newest_first: bool = False, first_page: int = _PAGE
     ) -> Iterator["Item"]:
-        with aws_errors():
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table_name,
-                IndexName=index.value,
-                KeyConditionExpression="#key = :value",
-                ExpressionAttributeNames={"#key": attribute},
-                ExpressionAttributeValues={":value": {"S": value}},
-                ScanIndexForward=not newest_first,
-                PaginationConfig={"PageSize": page_size},
-            )
-            for page in pages:
-                yield from page["Items"]
+        """Ask for a page as long as what is wanted; what is not in it lies behind things of others: for long ones."""
+        page_size = min(first_page, _PAGE)
+        after: dict[str, Any] | None = {}
+        while after is not None:
+            with aws_errors():
+                page = self._client.query(
+                    TableName=self._table_name,
+                    IndexName=index.value,
+                    KeyConditionExpression="#key = :value",
+                    ExpressionAttributeNames={"#key": attribute},
+                    ExpressionAttributeValues={":value": {"S": value}},
+                    ScanIndexForward=not newest_first,
+                    Limit=page_size,
+                    **after,
+                )
+            yield from page["Items"]
+            last, page_size = page.get("LastEvaluatedKey"), _PAGE
+            after = {"ExclusiveStartKey": last} if last else None
 
     def _write_or_raise(
         self, actions: "Sequence[TransactWriteItemTypeDef]", what: str, booking: Booking | None = None

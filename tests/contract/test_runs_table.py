@@ -133,6 +133,43 @@ def test_one_users_runs_are_found_behind_pages_of_others() -> None:
     assert found.created_at == after(0)
 
 
+@pytest.mark.usefixtures("aws")
+def test_one_users_runs_behind_many_of_others_take_two_questions() -> None:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    a_runs_table()
+    table = RunsTable(TABLE, client)
+    for number in range(60):
+        user = "bob" if number == 0 else "ada"
+        table.create_run(a_run(RunId(f"r-{number:012d}"), created_at=after(number), user=user))
+    limits: list[int] = []
+    client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: limits.append(params["Limit"])
+    )
+
+    (found,) = table.runs_of_project("vision", 5, "bob")
+
+    assert found.user == "bob"
+    assert limits == [5, 1_000]
+
+
+@pytest.mark.usefixtures("aws")
+def test_newest_runs_of_many_take_one_question_for_as_many_as_are_wanted() -> None:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    a_runs_table()
+    table = RunsTable(TABLE, client)
+    for number in range(30):
+        table.create_run(a_run(RunId(f"r-{number:012d}"), created_at=after(number)))
+    limits: list[int] = []
+    client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: limits.append(params["Limit"])
+    )
+
+    newest = table.runs_of_project("vision", 5)
+
+    assert len(newest) == 5
+    assert limits == [5]
+
+
 # -- conflicts, throttles, refusals ------------------------------------------------------------------------------
 
 

@@ -91,4 +91,7 @@ def test_the_command_line_alone_asks_for_no_emulator(metadata: Message) -> None:
 
 
 def test_its_one_program_is_runctl(files: dict[str, bytes]) -> None:
-    assert files[f"{METADATA}/entry_points.txt"].decode().strip() == "[console_scripts]\nrunctl = runctl_cli.main:main"
+    assert (
+        files[f"{METADATA}/entry_points.txt"].decode().strip()
+        == "[console_scripts]\nrunctl = runctl_cli.__main__:program"
+    )
