@@ -133,6 +133,7 @@ class ControllerStack(Stack):
                 Output.STOP_RUN_FUNCTION: functions[Function.STOP_RUN].function_name,
                 Output.MACHINE_LOG_GROUP: machine.log_group.log_group_name,
                 Output.TOPIC_ARN: topic.topic_arn,
+                Output.DEAD_LETTER_URL: dead_letters.queue.queue_url,
                 Output.INSTANCE_PROFILES: profiles,
                 Output.VERSION: runctl.__version__,
             }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runctl.client.money import Resource
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
+    from runctl.client.redriving import Redriving
     from runctl.client.resuming import ResumePlan
     from runctl.client.tidying import Tidying
     from runctl.client.watching import RunView
@@ -221,6 +222,11 @@ class ClientPort(Protocol):
     @property
     def tidying(self) -> "Tidying":
         """Ending what is not wanted any more."""
+        ...
+
+    @property
+    def redriving(self) -> "Redriving":
+        """Sending again what could not be delivered."""
         ...
 
 

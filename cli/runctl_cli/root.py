@@ -218,6 +218,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "notify": VerbEntry("runctl_cli.commands.notify:notify", "Who hears of runs: add, list, remove."),
     "extend": VerbEntry("runctl_cli.commands.extend:extend", "Let a live run use more time or money."),
     "cancel": VerbEntry("runctl_cli.commands.cancel:cancel", "Let a run save, then end it."),
+    "admin": VerbEntry("runctl_cli.commands.admin:admin", "For whoever looks after the stack: redrive."),
     "completion": VerbEntry(
         "runctl_cli.commands.completion:completion", "Print what lets a shell complete commands, flags and runs."
     ),

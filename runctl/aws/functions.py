@@ -29,6 +29,14 @@ def invoke(client: "LambdaClient", function_name: str, request: WireModel) -> by
     return payload
 
 
+def hand_over(client: "LambdaClient", function_name: str, payload: bytes) -> None:
+    """Let a function see to an event, and do not wait for it: returns when Lambda has accepted the event, which it then
+    delivers, tries again and puts away as it does with any other (Lambda Developer Guide, "Invoking a Lambda function
+    asynchronously")."""
+    with aws_errors():
+        client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
+
+
 class _Told(WireModel):
     """What Lambda tells of an exception (Lambda Developer Guide, "Using Lambda function error types")."""
 

@@ -41,6 +41,7 @@ class StackOutputs(Model):
     stop_run_function: str
     machine_log_group: str
     topic_arn: str
+    dead_letter_url: str
     instance_profiles: str
     version: str
     data_buckets: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ _FIELD_OF_OUTPUT: Final = {
     Output.STOP_RUN_FUNCTION: "stop_run_function",
     Output.MACHINE_LOG_GROUP: "machine_log_group",
     Output.TOPIC_ARN: "topic_arn",
+    Output.DEAD_LETTER_URL: "dead_letter_url",
     Output.INSTANCE_PROFILES: "instance_profiles",
     Output.VERSION: "version",
 }

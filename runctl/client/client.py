@@ -19,6 +19,7 @@ from runctl.client.naming import memorable_name
 from runctl.client.preparing import Plan, PreparedProject, prepare, refuse_data_of_others
 from runctl.client.project import ProjectFiles
 from runctl.client.reading import Reading
+from runctl.client.redriving import Redriving
 from runctl.client.resuming import (
     ResumePlan,
     name_of_resumed,
@@ -284,6 +285,11 @@ class Client(Reading):
     def tidying(self) -> Tidying:
         """Ending what is not wanted any more: everything at once, what no run owns, checkpoints."""
         return Tidying(self._deployment, self.user)
+
+    @property
+    def redriving(self) -> Redriving:
+        """Sending again what could not be delivered."""
+        return Redriving(self._deployment)
 
 
 def _is_known(catalogue: MachineTypes, name: str) -> bool:

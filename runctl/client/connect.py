@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
 from runctl.aws.code_objects import CodeObjects
 from runctl.aws.commands import SsmCommands
+from runctl.aws.dead_letters import DeadLetters
 from runctl.aws.executions import Executions
 from runctl.aws.machines import Ec2Machines
 from runctl.aws.price_list import PriceList, price_list_config
@@ -95,6 +96,13 @@ class AwsDeployment:
     def reaper(self) -> ReapFunction:
         """The function `reap_machines`, by the name that the stack gives it."""
         return ReapFunction(self._clients.get("lambda", LAMBDA_CONFIG), f"{STACK_NAME}-{Function.REAP_MACHINES.value}")
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The dead-letter queue."""
+        return DeadLetters(
+            self._clients.get("sqs"), self._clients.get("lambda", LAMBDA_CONFIG), self._outputs.dead_letter_url
+        )
 
     @property
     def machine_types(self) -> Ec2Machines:

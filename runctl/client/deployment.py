@@ -3,7 +3,7 @@
 Every method raises errors of `runctl.errors` only.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -13,10 +13,12 @@ from runctl.aws.subscriptions import Subscription
 from runctl.aws.training_log import LogPage
 from runctl.client.code_sync import CodeBucket
 from runctl.client.place import Place
+from runctl.errors import RunctlError
 from runctl.model.attempt import Attempt
 from runctl.model.budget import Budget, BudgetPeriod, Scope
 from runctl.model.budget import Ledger as BudgetLedger
 from runctl.model.checkpoint import Manifest
+from runctl.model.dead_letter import DeadLetter
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
@@ -81,6 +83,18 @@ class Stopper(Protocol):
 
     def stop(self, command: StopCommand) -> StopAnswer:
         """Ask a run to save and end."""
+        ...
+
+
+class Letters(Protocol):
+    """The dead-letter queue."""
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """Read all that lies there, the oldest first, and leave it there."""
+        ...
+
+    def send_again(self, wanted: Collection[str]) -> Iterator[tuple[DeadLetter, RunctlError | None]]:
+        """Hand these to the functions they were for; answer each, deleted when it was accepted, or with the fault."""
         ...
 
 
@@ -308,6 +322,11 @@ class Deployment(Protocol):
     @property
     def reaper(self) -> Reaper:
         """The function `reap_machines`."""
+        ...
+
+    @property
+    def dead_letters(self) -> Letters:
+        """The dead-letter queue."""
         ...
 
     @property

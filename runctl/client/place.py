@@ -37,6 +37,11 @@ class Place:
         head, _, name = self.state_machine_arn.rpartition(":")
         return f"{head.removesuffix(':stateMachine')}:execution:{name}:{run_id}"
 
+    def function_arn(self, name: str) -> str:
+        """Name a function of the same account and Region."""
+        partition, account = self.state_machine_arn.split(":")[1], self.account
+        return f"arn:{partition}:lambda:{self.region}:{account}:function:{name}"
+
     def console_url(self, execution_arn: str | None) -> str | None:
         """Link to the console's page of an execution; None where there is no console."""
         host = _CONSOLES.get(self.state_machine_arn.split(":")[1])

@@ -112,6 +112,7 @@ class Output(StrEnum):
     STOP_RUN_FUNCTION = "StopRunFunction"
     MACHINE_LOG_GROUP = "MachineLogGroup"
     TOPIC_ARN = "TopicArn"
+    DEAD_LETTER_URL = "DeadLetterUrl"
     INSTANCE_PROFILES = "InstanceProfiles"
     """What a run may name as its instance profile: `name:role id`, the stack's own first."""
     VERSION = "Version"

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ from runctl.model import keys
 from runctl.model.attempt import Attempt
 from runctl.model.checkpoint import CheckpointFile, Manifest
 from runctl.model.code import CodeFile, CodeListing, CodePack
+from runctl.model.dead_letter import DeadLetter
 from runctl.model.decision import ExecutionInput
 from runctl.model.figures import Figures
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
@@ -248,6 +249,29 @@ class MemoryReaper:
     def sweep(self, request: SweepRequest) -> Sweep:
         self.requests.append(request)
         return self.sweeps.pop(0) if self.sweeps else Sweep(at=NOW, dry_run=request.dry_run)
+
+
+@dataclass
+class MemoryLetters:
+    """The dead-letter queue."""
+
+    lying: dict[str, DeadLetter] = field(default_factory=dict[str, DeadLetter])
+    delivered: list[str] = field(default_factory=list[str])
+    refused: dict[str, RunctlError] = field(default_factory=dict[str, RunctlError])
+    held: set[str] = field(default_factory=set[str])
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        return tuple(sorted(self.lying.values(), key=lambda letter: letter.put_away_at))
+
+    def send_again(self, wanted: Collection[str]) -> Iterator[tuple[DeadLetter, RunctlError | None]]:
+        for letter in self.letters():
+            if letter.message_id not in wanted or letter.message_id in self.held:
+                continue
+            fault = self.refused.get(letter.message_id)
+            if fault is None:
+                self.delivered.append(letter.message_id)
+                del self.lying[letter.message_id]
+            yield letter, fault
 
 
 @dataclass
@@ -483,6 +507,7 @@ class MemoryDeployment:
     stopper: MemoryStopper = field(default_factory=MemoryStopper)
     sessions: MemorySessions = field(default_factory=MemorySessions)
     reaper: MemoryReaper = field(default_factory=MemoryReaper)
+    dead_letters: MemoryLetters = field(default_factory=MemoryLetters)
     machines: MemoryMachines = field(default_factory=MemoryMachines)
     catalogue: MemoryCatalogue = field(default_factory=MemoryCatalogue)
     logs: MemoryLogs = field(default_factory=MemoryLogs)

@@ -21,6 +21,7 @@ NAMES = {
     "<DeploymentBucket>": f"arn:aws:s3:::runctl-assets-{ACCOUNT}-{REGION}",
     "<StorageRuns.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/runctl-StorageRuns-ABC",
     "<StorageBudgets.Arn>": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/runctl-StorageBudgets-ABC",
+    "<DeadLettersQueue.Arn>": f"arn:aws:sqs:{REGION}:{ACCOUNT}:runctl-DeadLettersQueue-ABC",
     "<NotificationsTopic>": f"arn:aws:sns:{REGION}:{ACCOUNT}:runctl-NotificationsTopic-ABC",
     "<MachineLogs.Arn>": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/runctl/machines:log-stream:r-1/0001",
 }
@@ -68,6 +69,16 @@ def allows(policy: str, action: str, resource: str | None = None) -> bool:
         for pattern in as_list(statement["Action"])
         if resource is None or any(fnmatchcase(resource, each) for each in as_list(statement["Resource"]))
     )
+
+
+@pytest.mark.parametrize("policy", ["user", "reader"])
+def test_dead_letters_are_for_whoever_looks_after_the_stack(policy: str) -> None:
+    queue = named("<DeadLettersQueue.Arn>")
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:runctl-observe_agent"
+
+    assert allows("admin", "sqs:ReceiveMessage", queue)
+    assert not any(allows(policy, f"sqs:{action}", queue) for action in ("ReceiveMessage", "DeleteMessage"))
+    assert not allows(policy, "lambda:InvokeFunction", function)
 
 
 def overlap(one: str, other: str) -> bool:

@@ -56,6 +56,10 @@ def test_schedule_whose_function_is_gone_ends_in_its_dead_letter_queue(services:
     (message,) = services.messages("undelivered", 1)
 
     assert message["Body"] == {"schedule": "lost"}
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes["SCHEDULE_ARN"].endswith(":schedule/default/lost")
+    assert attributes["TARGET_ARN"] == services.functions["tell"] + "-gone"
+    assert "RULE_ARN" not in attributes
 
 
 def test_schedule_of_a_name_that_fired_before_fires_again(services: Services) -> None:

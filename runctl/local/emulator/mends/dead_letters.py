@@ -43,7 +43,7 @@ def apply() -> None:
             return
         view = view or bridge._pattern_event_view(event)
         attributes = {
-            "RULE_ARN": rule.get("Arn", ""),
+            _origin_of(rule): rule.get("Arn", ""),
             "TARGET_ARN": target.get("Arn", ""),
             "ERROR_CODE": code,
             "ERROR_MESSAGE": why,
@@ -53,6 +53,11 @@ def apply() -> None:
         deliver(queue_arn, target.get("Input") or json.dumps(view.event_with_detail()), attributes)
 
     original = replace(bridge, "_invoke_target", "target, event, rule, view", invoke_target)
+
+
+def _origin_of(rule: dict[str, Any]) -> str:
+    """Name the attribute that says where a message comes from: ministack delivers a schedule's as a rule's."""
+    return "SCHEDULE_ARN" if rule.get("Arn", "").split(":")[2:3] == ["scheduler"] else "RULE_ARN"
 
 
 def deliver(arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
