@@ -167,6 +167,13 @@ class PoolUnsupported(AwsError):
     reason = Reason.INVALID_SPEC
 
 
+class SlackRefused(RunctlError):
+    """A Slack webhook did not take a message. Raised in the function that posts, so that Lambda tries it again."""
+
+    code = "slack_refused"
+    retryable = True
+
+
 class DeploymentFailed(RunctlError):
     """CloudFormation could not deploy or delete the stack; the message names the resource and why."""
 

@@ -105,6 +105,8 @@ class ControllerStack(Stack):
         launcher = functions[Function.LAUNCH_MACHINE].role
         assert launcher is not None
         Allowances(self, "Allowances", parameters=parameters, machine=machine, launcher=launcher)
+        notifications.tell(functions[Function.TELL_SLACK], dead_letters.queue)
+        dead_letters.accept_from_topic(topic.topic_arn)
         EventRules(self, "Rules", names=names, bus=bus, functions=functions, dead_letters=dead_letters)
         PeriodicSchedules(
             self,

@@ -19,6 +19,11 @@ class FunctionEnvironment:
         return self._named("AWS_REGION")
 
     @property
+    def function_name(self) -> str:
+        """The function's own name; Lambda sets it."""
+        return self._named("AWS_LAMBDA_FUNCTION_NAME")
+
+    @property
     def runs_table(self) -> str:
         """Name of the runs table."""
         return self._named(Variable.RUNS_TABLE)

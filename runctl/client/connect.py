@@ -15,6 +15,7 @@ from runctl.aws.prices import Ec2Prices
 from runctl.aws.reap_function import ReapFunction
 from runctl.aws.results import Results
 from runctl.aws.sessions import Sessions
+from runctl.aws.slack_webhooks import Audience, SlackWebhooks
 from runctl.aws.stack import DEPLOY_HINT, StackOutputs, read_outputs
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.subscriptions import Subscriptions
@@ -120,9 +121,10 @@ class AwsDeployment:
         return BudgetsTable(self._outputs.budgets_table, self._clients.get("dynamodb"))
 
     @property
-    def subscriptions(self) -> Subscriptions:
+    def subscriptions(self) -> Audience:
         """Who hears what is told."""
-        return Subscriptions(self._clients.get("sns"), self._outputs.topic_arn)
+        topic = Subscriptions(self._clients.get("sns"), self._outputs.topic_arn)
+        return Audience(topic, SlackWebhooks(self._clients.get("ssm"), STACK_NAME))
 
     @property
     def machines(self) -> Ec2Machines:

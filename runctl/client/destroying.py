@@ -13,6 +13,7 @@ from runctl.aws.clients import EC2_CONFIG, LAMBDA_CONFIG, S3_CONFIG
 from runctl.aws.errors import aws_errors
 from runctl.aws.identity import who_am_i
 from runctl.aws.machines import Ec2Machines
+from runctl.aws.slack_webhooks import SlackWebhooks
 from runctl.aws.stop_function import StopFunction
 from runctl.aws.table_protection import unprotect_tables
 from runctl.client.clients import Clients
@@ -127,7 +128,8 @@ class Destroying:
         empties_bucket: bool,
         on_event: Callable[[StackEvent], None] = lambda _event: None,
     ) -> Remains:
-        """Lift the protection and delete the stack, then what the archives' bucket holds. Raises DeploymentFailed.
+        """Lift the protection and delete the stack, then what is kept beside it: the addresses of Slack webhooks, and
+        what the archives' bucket holds. Raises DeploymentFailed.
 
         That bucket itself stays: S3 gives the name of a deleted one out again only hours later, and the next deployment
         wants it.
@@ -145,6 +147,7 @@ class Destroying:
                 f"The stack could not be deleted, it is {ended.status}: {told or ended.reason}",
                 hint="Remove what stands in the way, then again: runctl destroy",
             )
+        SlackWebhooks(self._clients.get("ssm"), STACK_NAME).clear()
         archives = self._asset_bucket(inventory.account, stack)
         archives.clear()
         bucket, count = inventory.bucket, 0

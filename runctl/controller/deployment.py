@@ -149,6 +149,27 @@ class Deployment:
         return SnsNotifications(self._client("sns", CONFIG), self._environment.topic_arn)
 
     @cached_property
+    def slack_webhooks(self) -> ports.SlackWebhooks:
+        """Systems Manager's parameters that hold addresses of webhooks."""
+        from runctl.aws.slack_webhooks import SlackWebhooks
+
+        return SlackWebhooks(self._ssm, self._environment.stack_name)
+
+    @cached_property
+    def slack_posts(self) -> ports.SlackPosts:
+        """Slack."""
+        from runctl.aws.slack_posts import SlackPosts
+
+        return SlackPosts()
+
+    @cached_property
+    def slack_later(self) -> ports.SlackLater:
+        """The function that tells Slack: the one that asks."""
+        from runctl.aws.slack_function import SlackFunction
+
+        return SlackFunction(self._client("lambda", CONFIG), self._environment.function_name)
+
+    @cached_property
     def metrics(self) -> ports.Metrics:
         """CloudWatch."""
         from runctl.aws.metrics import CloudWatchMetrics

@@ -19,6 +19,7 @@ from runctl.model.names import Metric
 from runctl.model.price import Price, PriceStep, Settlement, Spending
 from runctl.model.run import CheckpointRef, Progress, PurchaseOption, Run, StopRequest
 from runctl.model.service_events import ExecutionStatus
+from runctl.model.slack import SlackAnswer, SlackMessage
 from runctl.model.sweep import Sweep
 from runctl.model.timeline import TimelineEvent
 
@@ -386,6 +387,34 @@ class Notifications(Protocol):
 
     def send(self, subject: str, text: str) -> None:
         """Tell people. `subject` is cut to SNS's 100 ASCII characters."""
+        ...
+
+
+class SlackWebhooks(Protocol):
+    """Where Slack is told: addresses that are secrets."""
+
+    def names(self) -> Sequence[str]:
+        """Names under which they are kept, which are none."""
+        ...
+
+    def url(self, name: str) -> str | None:
+        """The address itself; None when it was removed meanwhile."""
+        ...
+
+
+class SlackPosts(Protocol):
+    """Posts to Slack."""
+
+    def post(self, url: str, text: str) -> SlackAnswer:
+        """Post a text once."""
+        ...
+
+
+class SlackLater(Protocol):
+    """Another invocation of the function, for one webhook."""
+
+    def hand_on(self, message: SlackMessage) -> None:
+        """Let it be tried there. Lambda tries that again, and puts away what fails for good."""
         ...
 
 

@@ -18,6 +18,12 @@ SECRET_PARAMETERS_PREFIX = "/runctl/secrets/"
 SECRETS_PREFIX = "runctl/"
 """Secrets of Secrets Manager that every machine may read."""
 
+
+def slack_webhooks_path(stack_name: str) -> str:
+    """Path of the parameters that hold the addresses of Slack webhooks; no machine may read below it."""
+    return f"/{stack_name}/slack-webhooks"
+
+
 META_SORT_KEY = "META"
 
 

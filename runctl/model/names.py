@@ -47,6 +47,7 @@ class Function(StrEnum):
     WATCH_COSTS = "watch_costs"
     REAP_MACHINES = "reap_machines"
     SEND_DIGEST = "send_digest"
+    TELL_SLACK = "tell_slack"
 
 
 class Variable(StrEnum):

@@ -9,11 +9,11 @@ from enum import StrEnum, auto
 from types import MappingProxyType
 from typing import Final
 
-from aws_cdk import Stack
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
-from runctl.model.keys import HANDOFF_PREFIX, PACKAGES_PREFIX, PAGES_PREFIX, RUNS_PREFIX
+from runctl.model.keys import HANDOFF_PREFIX, PACKAGES_PREFIX, PAGES_PREFIX, RUNS_PREFIX, slack_webhooks_path
 from runctl.model.names import Function, Index, Tag
 from stacks.constructs.identity import Names
 
@@ -44,6 +44,8 @@ class Need(StrEnum):
     ASK_EXECUTIONS = auto()
     READ_LEDGER = auto()
     KEEP_PAGES = auto()
+    READ_WEBHOOKS = auto()
+    TELL_LATER = auto()
 
 
 CONCLUDES: Final = (
@@ -121,6 +123,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.PUT_METRICS,
         ),
         Function.SEND_DIGEST: (Need.READ_LEDGER, Need.KEEP_PAGES, Need.NOTIFY),
+        Function.TELL_SLACK: (Need.READ_WEBHOOKS, Need.TELL_LATER),
         Function.REAP_MACHINES: (
             *CONCLUDES,
             Need.STOP_MACHINES,
@@ -347,6 +350,18 @@ def _ask_executions(resources: Resources) -> list[iam.PolicyStatement]:
     return [allow("states:DescribeExecution", on=resources.names.execution_arns)]
 
 
+def _read_webhooks(resources: Resources) -> list[iam.PolicyStatement]:
+    """Names of parameters cannot be asked for below a path only (Service Authorization Reference, "Actions, resources,
+    and condition keys for AWS Systems Manager", DescribeParameters); what they hold can, and AWS's own key decrypts for
+    whoever may read."""
+    webhooks = resources.arn("ssm", f"parameter{slack_webhooks_path(Aws.STACK_NAME)}/*")
+    return [allow("ssm:GetParameter", on=webhooks), allow("ssm:DescribeParameters", on="*")]
+
+
+def _tell_later(resources: Resources) -> list[iam.PolicyStatement]:
+    return [allow("lambda:InvokeFunction", on=resources.names.function_arn(Function.TELL_SLACK))]
+
+
 _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] = MappingProxyType(
     {
         Need.KEEP_RUNS: _keep_runs,
@@ -369,6 +384,8 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
         Need.KNOW_PRICES: _know_prices,
         Need.READ_LEDGER: _read_ledger,
         Need.KEEP_PAGES: _keep_pages,
+        Need.READ_WEBHOOKS: _read_webhooks,
+        Need.TELL_LATER: _tell_later,
         Need.ASK_EXECUTIONS: _ask_executions,
     }
 )

@@ -36,3 +36,16 @@ class DeadLetters(Construct):
                 conditions={"ArnEquals": {"aws:SourceArn": rule_arns}},
             )
         )
+
+    def accept_from_topic(self, topic_arn: str) -> None:
+        """Let SNS put in what it could not hand on (SNS Developer Guide, "Configuring an Amazon SNS dead-letter
+        queue")."""
+        self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TopicThatCouldNotDeliver",
+                principals=[iam.ServicePrincipal("sns.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[self.queue.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": topic_arn}},
+            )
+        )

@@ -2,7 +2,9 @@
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.parameters import Parameters
@@ -41,3 +43,23 @@ class Notifications(Construct):
             self, "Email", topic_arn=self.topic.topic_arn, protocol="email", endpoint=parameters.notify_email
         )
         email.cfn_options.condition = parameters.has_email
+
+    def tell(self, function: lambda_.Function, dead_letters: sqs.Queue) -> None:
+        """Let a function hear what is told. What SNS cannot hand to Lambda it gives to the dead-letter queue (SNS
+        Developer Guide, "Amazon SNS dead-letter queues"); what the function fails at, Lambda does."""
+        lambda_.CfnPermission(
+            self,
+            "InvokesSlack",
+            action="lambda:InvokeFunction",
+            function_name=function.function_arn,
+            principal="sns.amazonaws.com",
+            source_arn=self.topic.topic_arn,
+        )
+        sns.CfnSubscription(
+            self,
+            "Slack",
+            topic_arn=self.topic.topic_arn,
+            protocol="lambda",
+            endpoint=function.function_arn,
+            redrive_policy={"deadLetterTargetArn": dead_letters.queue_arn},
+        )

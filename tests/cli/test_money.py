@@ -230,3 +230,29 @@ def test_what_is_no_address_is_refused_and_nothing_is_added(runctl: CommandLine,
 
 def test_who_never_heard_cannot_be_removed(runctl: CommandLine) -> None:
     assert runctl("notify", "remove", "ada@example.org").exit_code == 3
+
+
+def test_a_slack_webhook_hears_at_once(runctl: CommandLine) -> None:
+    added = runctl("notify", "add", "slack-webhook", "https://hooks.slack.com/services/x/y/x")
+
+    assert added.exit_code == 0
+    assert [each.protocol for each in runctl.deployment.subscriptions.found] == ["slack-webhook"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.slack.com",
+        "http://hooks.slack.com/services/x/y/secret",
+        "https://hooks.slack.com:x/services/x/y/secret",
+        "https://me:pw@hooks.slack.com/services/x/y/secret",
+        "https://hooks.slack.com/****secret",
+        "https://hooks.slack.com/services/" + "secret" * 400,
+    ],
+)
+def test_what_is_no_webhook_is_refused_without_repeating_it(runctl: CommandLine, url: str) -> None:
+    refused = runctl("notify", "add", "slack-webhook", url)
+
+    assert refused.exit_code == 2
+    assert "secret" not in refused.stdout + refused.stderr
+    assert runctl.deployment.subscriptions.found == []

@@ -60,6 +60,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make the table and set the functions' environment. What else a test needs it asks for: each costs a client."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "runctl-tell_slack")
     credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     for name, value in {**credentials, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}.items():
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import boto3
 import pytest
 from pydantic import ValidationError
 
@@ -191,3 +192,23 @@ def test_the_reaper_looks_through_machines_and_runs(invoke: Invoke, table: RunsT
     assert run is not None
     assert run.status is RunStatus.RUNNING
     assert calls.of("PutMetricData") == []
+
+
+def test_what_the_topic_tells_is_handed_on_for_a_webhook_that_is_not_there(invoke: Invoke, calls: Calls) -> None:
+    nobody = "http://127.0.0.1:9/hook"
+    ssm = boto3.client("ssm", region_name="us-east-1")
+    ssm.put_parameter(Name="/runctl/slack-webhooks/here/1", Value=nobody, Type="SecureString")
+    calls.answer("Invoke", {"StatusCode": 202})
+    event = {"Records": [{"EventSource": "aws:sns", "Sns": {"Subject": "digits FAILED", "Message": "boom"}}]}
+
+    answer = invoke(Function.TELL_SLACK, event)
+
+    (asked,) = calls.of("Invoke")
+    assert answer == {"posted": 0, "handed_on": 1}
+    assert (asked["FunctionName"], asked["InvocationType"]) == ("runctl-tell_slack", "Event")
+    assert json.loads(asked["Payload"]) == {
+        "webhook": "/runctl/slack-webhooks/here/1",
+        "subject": "digits FAILED",
+        "text": "boom",
+    }
+    assert nobody not in invoke.logged

@@ -24,6 +24,9 @@ PORTS = (
     "schedules",
     "notifications",
     "metrics",
+    "slack_webhooks",
+    "slack_posts",
+    "slack_later",
     "settings",
 )
 

@@ -57,6 +57,9 @@ NEED_OF_CALL = {
     ("ledger", "month_usd"): Need.READ_LEDGER,
     ("ledger", "spendings"): Need.READ_LEDGER,
     ("pages", "put"): Need.KEEP_PAGES,
+    ("webhooks", "names"): Need.READ_WEBHOOKS,
+    ("webhooks", "url"): Need.READ_WEBHOOKS,
+    ("later", "hand_on"): Need.TELL_LATER,
 }
 """A port's name and method. Rights to the runs table are the same for every method."""
 

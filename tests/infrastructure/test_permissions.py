@@ -26,6 +26,7 @@ ALLOWED_ON_EVERYTHING = {
     "ec2:DescribeSubnets": _DESCRIBES,
     "pricing:GetProducts": "the Price List knows no resource: it is the same for everybody",
     "ssm:DescribeInstanceInformation": _DESCRIBES,
+    "ssm:DescribeParameters": "knows no resource; it tells names, and no name holds an address",
     "ssm:ListAssociations": _SSM_AGENT,
     "ssm:ListInstanceAssociations": _SSM_AGENT,
     "ssm:UpdateInstanceAssociationStatus": _SSM_AGENT,
@@ -69,10 +70,12 @@ PORT_NEEDS = {
     "schedules": {Need.SET_SCHEDULES, Need.REMOVE_SCHEDULES},
     "notifications": {Need.NOTIFY},
     "metrics": {Need.PUT_METRICS},
+    "slack_webhooks": {Need.READ_WEBHOOKS},
+    "slack_later": {Need.TELL_LATER},
 }
 """Which needs stand behind the ports of `runctl.controller.deployment`."""
 
-NO_PORT = {"now", "settings", "from_environment"}
+NO_PORT = {"now", "settings", "from_environment", "slack_posts"}
 
 
 def role_of(function: Function) -> str:

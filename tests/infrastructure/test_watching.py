@@ -81,8 +81,30 @@ def test_a_budget_of_awss_own_is_made_when_it_is_asked_for(deploy: Callable[...,
 def test_an_address_is_told_when_one_is_given(deploy: Callable[..., DeployedTemplate]) -> None:
     told = deploy(**{Parameter.NOTIFY_EMAIL: "who@example.com"}).of_type("AWS::SNS::Subscription")
 
-    assert [s["Endpoint"] for s in told.values()] == ["who@example.com"]
-    assert not deploy().of_type("AWS::SNS::Subscription")
+    assert [s["Endpoint"] for s in told.values() if s["Protocol"] == "email"] == ["who@example.com"]
+    assert {s["Protocol"] for s in deploy().of_type("AWS::SNS::Subscription").values()} == {"lambda"}
+
+
+def test_the_function_that_tells_slack_hears_what_is_told_and_what_cannot_be_handed_to_it_is_kept(
+    template: DeployedTemplate,
+) -> None:
+    (subscription,) = template.of_type("AWS::SNS::Subscription").values()
+    allowed = [
+        each["FunctionName"]
+        for each in template.of_type("AWS::Lambda::Permission").values()
+        if each["Principal"] == "sns.amazonaws.com" and each["SourceArn"] == "<NotificationsTopic>"
+    ]
+    (policy,) = template.of_type("AWS::SQS::QueuePolicy").values()
+    takers = [
+        each["Condition"]["ArnEquals"]["aws:SourceArn"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow" and each["Principal"] == {"Service": "sns.amazonaws.com"}
+    ]
+
+    assert subscription["Endpoint"] == "<FunctionsTellSlack.Arn>"
+    assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": "<DeadLettersQueue.Arn>"}
+    assert allowed == ["<FunctionsTellSlack.Arn>"]
+    assert takers == ["<NotificationsTopic>"]
 
 
 def test_the_dashboard_is_made_when_it_is_asked_for(deploy: Callable[..., DeployedTemplate]) -> None:

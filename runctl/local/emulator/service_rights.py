@@ -43,10 +43,10 @@ def caller_may_pass(role_arn: str, service: str) -> bool:
     return bool(evaluator.evaluate(context, policies).decision == "Allow")
 
 
-def policy_allows(policy: Any, action: str, resource_arn: str, source_arn: str) -> bool:
-    """Whether a function's or queue's own policy lets EventBridge act for the rule `source_arn`."""
-    context = _context(EVENTBRIDGE, action, resource_arn, source_arn)
-    decision = module("core.iam_evaluator").evaluate_resource_policy(policy, context, service=EVENTBRIDGE).decision
+def policy_allows(policy: Any, action: str, resource_arn: str, source_arn: str, *, service: str = EVENTBRIDGE) -> bool:
+    """Whether a function's or queue's own policy lets a service act for `source_arn`, a rule or a topic."""
+    context = _context(service, action, resource_arn, source_arn)
+    decision = module("core.iam_evaluator").evaluate_resource_policy(policy, context, service=service).decision
     return decision == "Allow"
 
 

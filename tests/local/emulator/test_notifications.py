@@ -4,6 +4,8 @@ import json
 import socketserver
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,6 +64,7 @@ class WebServer(ThreadingHTTPServer):
     """Keeps what is posted."""
 
     def __init__(self) -> None:
+        self.kinds: list[str] = []
         self.posted: list[dict[str, Any]] = []
         super().__init__(("127.0.0.1", 0), _WebHandler)
 
@@ -73,7 +76,9 @@ class WebServer(ThreadingHTTPServer):
 class _WebHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        cast("WebServer", self.server).posted.append(body)
+        server = cast("WebServer", self.server)
+        server.kinds.append(self.headers["x-amz-sns-message-type"])
+        server.posted.append(body)
         self.send_response(200)
         self.end_headers()
 
@@ -135,20 +140,47 @@ def test_what_is_told_comes_by_mail(client: Any, mail_server: MailServer) -> Non
     assert subscriptions.all() == (Subscription("email", "ada@example.org", is_confirmed=True),)
 
 
-def test_an_endpoint_hears_after_it_has_confirmed(client: Any, web_server: WebServer) -> None:
+def test_an_endpoint_hears_after_it_has_opened_the_address_that_it_is_sent(client: Any, web_server: WebServer) -> None:
     topic = client.create_topic(Name="by-web")["TopicArn"]
     subscriptions = Subscriptions(client, topic)
 
     added = subscriptions.add("http", web_server.url)
     until(lambda: web_server.posted)
-    client.confirm_subscription(TopicArn=topic, Token=web_server.posted[0]["Token"])
+    SnsNotifications(client, topic).send("too early", "not for those who have not confirmed")
+    listed = subscriptions.all()
+    with urllib.request.urlopen(web_server.posted[0]["SubscribeURL"]) as answer:
+        confirmed = answer.read().decode()
     SnsNotifications(client, topic).send("runctl: digits SUCCEEDED", "It cost $0.05.")
     until(lambda: len(web_server.posted) == 2)
 
     assert not added.is_confirmed
-    assert [body["Type"] for body in web_server.posted] == ["SubscriptionConfirmation", "Notification"]
+    assert [each.is_confirmed for each in listed] == [False]
+    assert [each.is_confirmed for each in subscriptions.all()] == [True]
+    assert "<SubscriptionArn>" in confirmed
+    assert web_server.kinds == ["SubscriptionConfirmation", "Notification"]
+    assert [body["Type"] for body in web_server.posted] == web_server.kinds
     assert (web_server.posted[1]["Subject"], web_server.posted[1]["Message"]) == (
         "runctl: digits SUCCEEDED",
         "It cost $0.05.",
     )
     assert (subscriptions.remove(web_server.url), subscriptions.all()) == (1, ())
+
+
+def test_one_that_has_not_confirmed_is_asked_again_and_hears_by_the_new_address_only(
+    client: Any, web_server: WebServer
+) -> None:
+    topic = client.create_topic(Name="asked-again")["TopicArn"]
+    subscriptions = Subscriptions(client, topic)
+
+    subscriptions.add("http", web_server.url)
+    until(lambda: len(web_server.posted) == 1)
+    again = subscriptions.add("http", web_server.url)
+    until(lambda: len(web_server.posted) == 2)
+    first, second = (body["SubscribeURL"] for body in web_server.posted)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(first)
+    urllib.request.urlopen(second).close()
+
+    assert not again.is_confirmed
+    assert subscriptions.all() == (Subscription("http", web_server.url, is_confirmed=True),)
+    assert subscriptions.remove(web_server.url) == 1

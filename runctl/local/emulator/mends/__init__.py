@@ -22,6 +22,7 @@ from runctl.local.emulator.mends import (
     status_events,
     task_tokens,
     tasks,
+    topics,
     walk,
 )
 from runctl.local.emulator.seam import require_pinned_version
@@ -49,6 +50,7 @@ def apply_all(functions_dir: Path) -> Nurseries:
         change_sets,
         schedules,
         mail,
+        topics,
         multipart_uploads,
         missing_objects,
         authorization,

@@ -33,7 +33,7 @@ _MAX_AGE_S: Final = 21_600
 
 
 def apply() -> None:
-    """Replace the asynchronous invocation, and let EventBridge, Scheduler and SNS use it."""
+    """Replace the asynchronous invocation, and let EventBridge and Scheduler use it."""
     service = module("services.lambda_svc")
     bridge = module("services.eventbridge")
 
