@@ -194,7 +194,10 @@ def test_the_reaper_looks_through_machines_and_runs(invoke: Invoke, table: RunsT
     assert calls.of("PutMetricData") == []
 
 
-def test_what_the_topic_tells_is_handed_on_for_a_webhook_that_is_not_there(invoke: Invoke, calls: Calls) -> None:
+def test_what_the_topic_tells_is_handed_on_for_a_webhook_that_is_not_there(
+    invoke: Invoke, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
     nobody = "http://127.0.0.1:9/hook"
     ssm = boto3.client("ssm", region_name="us-east-1")
     ssm.put_parameter(Name="/runctl/slack-webhooks/here/1", Value=nobody, Type="SecureString")
