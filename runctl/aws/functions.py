@@ -1,8 +1,8 @@
 """Functions of the controller, invoked from a laptop."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from runctl import errors
 from runctl.aws.errors import aws_errors
@@ -11,11 +11,14 @@ from runctl.model.base import WireModel
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
+Answer = TypeVar("Answer", bound=BaseModel)
 
-def invoke(client: "LambdaClient", function_name: str, request: WireModel) -> bytes:
+
+def invoke(client: "LambdaClient", function_name: str, request: WireModel, answer_model: type[Answer]) -> Answer:
     """Invoke a function, wait for its end, and answer what it answered.
 
-    What the function raises is raised here again, under its class of `runctl.errors`.
+    What the function raises is raised here again, under its class of `runctl.errors`; AwsError for an answer that is
+    no `answer_model`.
     """
     with aws_errors():
         answer = client.invoke(
@@ -26,7 +29,11 @@ def invoke(client: "LambdaClient", function_name: str, request: WireModel) -> by
         payload = answer["Payload"].read()
     if "FunctionError" in answer:
         raise _error_of(payload, function_name)
-    return payload
+    try:
+        return answer_model.model_validate_json(payload)
+    except ValidationError as error:
+        name = _stem(function_name)
+        raise errors.AwsError(f"The function {name} answered what this version does not understand.") from error
 
 
 def hand_over(client: "LambdaClient", function_name: str, payload: bytes) -> None:
@@ -55,5 +62,10 @@ def _error_of(payload: bytes, function_name: str) -> errors.RunctlError:
     our_class = getattr(errors, name, None)
     if isinstance(our_class, type) and issubclass(our_class, errors.RunctlError):
         return our_class(message)
-    stem = function_name.rpartition("-")[2]
-    return errors.AwsError(f"The function {stem} failed: {name or 'unknown error'}: {message}", aws_code=name)
+    return errors.AwsError(
+        f"The function {_stem(function_name)} failed: {name or 'unknown error'}: {message}", aws_code=name
+    )
+
+
+def _stem(function_name: str) -> str:
+    return function_name.rpartition("-")[2]

@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from runctl import errors
 from runctl.aws.functions import invoke
 from runctl.model.stop import StopAnswer, StopCommand
 
@@ -24,8 +21,4 @@ class StopFunction:
 
         What the function raises is raised here again, under its class of `runctl.errors`.
         """
-        payload = invoke(self._client, self._function_name, command)
-        try:
-            return StopAnswer.model_validate_json(payload)
-        except ValidationError as error:
-            raise errors.AwsError("The function stop_run answered what this version does not understand.") from error
+        return invoke(self._client, self._function_name, command, StopAnswer)
