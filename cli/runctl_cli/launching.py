@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from runctl.model.run import Run, RunRequest
 
 
-def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estimate", *, yes: bool) -> None:
-    """Say what the run may cost; ask above `[confirm] above_usd`, or when no price is known. Raises Declined."""
+def confirm_cost(invocation: Invocation, what: str, estimate: "Estimate", *, yes: bool) -> None:
+    """Say what a run, or a machine that is kept, may cost; ask above `[confirm] above_usd`, or when no price is known.
+
+    Raises Declined.
+    """
     from runctl_cli.values import duration_text, usd_text
 
     for line in estimate_lines(estimate):
         invocation.say(line)
     total, hourly = estimate.total_usd, estimate.usd_per_hour
-    types = " or ".join(request.instance_types)
-    price = "at a price that is not known" if hourly is None else f"at most {usd_text(hourly)} an hour"
+    price = (
+        "at a price that is not known"
+        if hourly is None
+        else f"at most {usd_text(hourly)} an hour with disk and address"
+    )
     sum_text = "" if total is None else f", {usd_text(total)} in all"
     invocation.say(
-        f"{request.label} on {types}, {estimate.purchase_option.value}: {price}, "
-        f"for at most {duration_text(estimate.runtime)}{sum_text}."
+        f"{what}, {estimate.purchase_option.value}: {price}, for at most {duration_text(estimate.runtime)}{sum_text}."
     )
     limit = invocation.configuration.settings.confirm.above_usd
     if yes or (total is not None and total <= limit):
@@ -43,6 +48,11 @@ def confirm_cost(invocation: Invocation, request: "RunRequest", estimate: "Estim
         )
     if not click.confirm(f"Launch it although {why}?", err=True):
         raise Declined("Nothing was launched.", hint="Lower --max-runtime or --max-cost, or choose another type.")
+
+
+def what_and_where(request: "RunRequest") -> str:
+    """What a run executes, and on which types."""
+    return f"{request.label} on {' or '.join(request.instance_types)}"
 
 
 def estimate_lines(estimate: "Estimate") -> list[str]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runctl.client.money import number
-from runctl.model.base import iso
+from runctl.model.base import clock_text, iso
 from runctl.policy.pauses import STOPS
 from runctl_cli.values import duration_text, usd_text
 
@@ -46,7 +46,7 @@ def machine_lines(machine: "Machine", *, online: bool | None = None, cost: "Mach
         lines.append(f"SSM         {'online' if online else 'does not answer yet'}")
     if machine.kept_until is not None:
         left = machine.kept_until - datetime.now(UTC)
-        lines.append(f"Kept until  {iso(machine.kept_until)} ({duration_text(left)} left)")
+        lines.append(f"Kept until  {clock_text(machine.kept_until)} ({duration_text(left)} left)")
     if cost is not None and cost.usd is not None and cost.usd_per_hour is not None:
         what = " for its disk, while it is stopped" if view.state in STOPS else ""
         lines.append(f"Cost        {usd_text(cost.usd)} so far, {usd_text(cost.usd_per_hour)} an hour{what}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runctl.model.status import RunStatus
+from runctl.model.status import Reason, RunStatus
 from runctl_cli.invocation import Invocation
 from runctl_cli.tables import table_lines
 from runctl_cli.values import duration_text, usd_text
@@ -33,7 +33,8 @@ _COLOURS = {
 def status_text(run: "Run") -> str:
     """The status in its colour, and the reason where it says more."""
     text = click.style(run.status.value, fg=_COLOURS.get(run.status, "cyan"), bold=True)
-    return text if run.reason is None else f"{text} ({run.reason.value})"
+    says_more = run.reason is not None and run.reason is not Reason.COMPLETED and run.reason.value != run.status.value
+    return f"{text} ({run.reason.value})" if run.reason is not None and says_more else text
 
 
 def age_text(moment: datetime) -> str:

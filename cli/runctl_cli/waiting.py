@@ -34,7 +34,7 @@ def wait_and_answer(invocation: Invocation, run: "Run") -> None:
             say(datetime.now(UTC), current.status.value, current.message)
 
     def say(at: datetime, what: str, text: str) -> None:
-        invocation.say(f"{at.astimezone().strftime('%H:%M:%S')}  {what:<17}  {text}")
+        invocation.say(f"{at.astimezone().strftime('%H:%M:%S')}  {what:<21}  {text}")
 
     try:
         ended = client.wait(run.run_id, tell)

@@ -10,7 +10,7 @@ from runctl.controller.ports import Clock, Machines, Metrics, Notifications, Pri
 from runctl.controller.settle_attempts import settle_attempts
 from runctl.model import timing
 from runctl.model.attempt import Attempt
-from runctl.model.base import iso
+from runctl.model.base import clock_text
 from runctl.model.ids import RunId
 from runctl.model.machine import MachineView
 from runctl.model.names import Metric, Tag
@@ -134,7 +134,8 @@ def _tell(
             NoticeKind.WITHOUT_RUN,
             f"runctl: the machine {view.instance_id} costs without a run",
             f"The {view.instance_type} {view.instance_id} in {view.availability_zone} runs since "
-            f"{iso(view.launched_at)}, and no open run owns it (its tag says {view.tags.get(Tag.RUN) or 'nothing'}).\n"
+            f"{clock_text(view.launched_at)}, and no open run owns it "
+            f"(its tag says {view.tags.get(Tag.RUN) or 'nothing'}).\n"
             f"See it: runctl resources list\nEnd it: aws ec2 terminate-instances --instance-ids {view.instance_id}",
             runs=runs,
             notifications=notifications,

@@ -32,3 +32,8 @@ def iso(moment: datetime) -> str:
     Always milliseconds and always `Z`, so that strings sort as times do.
     """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock_text(moment: datetime) -> str:
+    """Write a time as sentences for people spell it: `2026-01-31 09:30:00 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

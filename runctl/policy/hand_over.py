@@ -11,7 +11,7 @@ from typing import Final
 
 from runctl.model import timing
 from runctl.model.attempt import Attempt, FactKind
-from runctl.model.base import iso
+from runctl.model.base import clock_text
 from runctl.model.run import Run
 from runctl.model.status import Reason
 from runctl.policy import facts, sentences
@@ -37,7 +37,7 @@ def fence(earlier: Sequence[Attempt], now: datetime) -> Fence:
     training = next((attempt for attempt in earlier if not is_out(attempt, now)), None)
     if training is not None:
         limit = leaves_at(training)
-        until = "" if limit is None else f", until {iso(limit)} at the latest"
+        until = "" if limit is None else f", until {clock_text(limit)} at the latest"
         return Fence(is_open=False, text=f"The {sentences.machine(training)} may still train{until}.")
     last = next((attempt for attempt in reversed(earlier) if attempt.instance_id is not None), None)
     return Fence(is_open=True, text="No earlier machine trains." if last is None else _why_out(last))

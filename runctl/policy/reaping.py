@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from runctl.model import timing
 from runctl.model.attempt import Attempt
-from runctl.model.base import iso
+from runctl.model.base import clock_text
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
@@ -102,14 +102,14 @@ def _judge_kept(sighting: Sighting, run: Run, now: datetime) -> Judgement:
         return Judgement(Verdict.KEEP, f"run {sighting.last_use[0].run_id} trains on it")
     until = run.kept_until or run.created_at
     if now >= until:
-        return Judgement(Verdict.END, f"it was to be kept until {iso(until)}")
+        return Judgement(Verdict.END, f"it was to be kept until {clock_text(until)}")
     if view.state is not MachineState.RUNNING:
         return Judgement(Verdict.KEEP, f"it is {view.state} and kept")
     ended_at = None if sighting.last_use is None else sighting.last_use[1].ended_at
     idle_since = max(moment for moment in (view.launched_at, ended_at, run.created_at) if moment is not None)
     if now - idle_since < timing.KEPT_IDLE_LIMIT:
         return Judgement(Verdict.KEEP, "it is kept")
-    why = f"nothing has trained on it since {iso(idle_since)}"
+    why = f"nothing has trained on it since {clock_text(idle_since)}"
     can_stop = view.purchase_option is PurchaseOption.ON_DEMAND
     return Judgement(Verdict.STOP if can_stop else Verdict.END, why)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from runctl.model.agent_event import EndedWhy, TrainingEnded
 from runctl.model.attempt import Attempt
-from runctl.model.base import iso
+from runctl.model.base import clock_text
 from runctl.model.machine import MachineState
 from runctl.model.run import RunRequest, StopRequest
 from runctl.model.status import Reason
@@ -87,9 +87,9 @@ def stop_requested(request: StopRequest) -> str:
         case Reason.BUDGET:
             return f"The run was asked to stop{by} because it reached its cost limit."
         case Reason.CANCELLED:
-            return f"The run was cancelled{by} at {iso(request.requested_at)}."
+            return f"The run was cancelled{by} at {clock_text(request.requested_at)}."
         case _:
-            return f"The run was asked to stop{by} at {iso(request.requested_at)}."
+            return f"The run was asked to stop{by} at {clock_text(request.requested_at)}."
 
 
 def interrupted(attempt: Attempt, when: str = "") -> str:

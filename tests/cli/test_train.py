@@ -337,8 +337,8 @@ def test_waiting_tells_each_event_once_however_short_the_run_said_it(runctl: Com
     answer = runctl("train", "train.py", "--instance-type", "t3.micro", "--wait")
 
     assert answer.exit_code == 0
-    assert answer.stderr.count("training_started   It began.") == 3
-    assert "TRAINING           Later words." not in answer.stderr
+    assert answer.stderr.count("training_started       It began.") == 3
+    assert "Later words." not in answer.stderr
 
 
 @pytest.mark.parametrize(

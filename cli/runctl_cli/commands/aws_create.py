@@ -74,7 +74,7 @@ def create(
         cost = client.estimate(instance_types, option, runtime=kept, disk_gib=disk_gib)
         # What the machine may cost counts, not the minutes until it is ready.
         plan = replace(client.plan(prepared), estimate=cost)
-        confirm_cost(invocation, prepared.spec, cost, yes=yes)
+        confirm_cost(invocation, f"A machine to keep, {' or '.join(instance_types)}", cost, yes=yes)
         _, on_bytes = sending(invocation)
         run = client.launch(plan, on_bytes=on_bytes)
     if wait:

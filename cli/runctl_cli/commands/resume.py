@@ -8,7 +8,7 @@ import click
 
 from runctl_cli.invocation import Invocation
 from runctl_cli.known_runs import complete_runs
-from runctl_cli.launching import answer_launched, confirm_cost, sending
+from runctl_cli.launching import answer_launched, confirm_cost, sending, what_and_where
 from runctl_cli.parameters import DURATION, USD
 from runctl_cli.root import Verb
 
@@ -66,7 +66,7 @@ def resume(
     target = invocation.configuration.settings.target.value
     invocation.say(f"Target {target}, account {place.account}, region {place.region}.")
     invocation.say(f"Resuming {earlier.run_id} from {plan.resumed_from.name}.")
-    confirm_cost(invocation, plan.request, plan.estimate, yes=yes)
+    confirm_cost(invocation, what_and_where(plan.request), plan.estimate, yes=yes)
     if prepared is None:
         run = client.resume(plan)
     else:

@@ -10,7 +10,7 @@ import click
 from runctl.errors import InvalidSpec
 from runctl_cli.first_look import look_first
 from runctl_cli.invocation import Invocation
-from runctl_cli.launching import answer_launched, confirm_cost, sending
+from runctl_cli.launching import answer_launched, confirm_cost, sending, what_and_where
 from runctl_cli.machine_choice import chosen_types, machine_options
 from runctl_cli.parameters import DATA, DURATION, EXIT_CODES, SECRET, USD, VARIABLE, sync_options
 from runctl_cli.root import Verb
@@ -168,7 +168,7 @@ def train(
     if not no_doctor:
         look_first(invocation, place, spec)
     plan = client.plan(prepared)
-    confirm_cost(invocation, plan.prepared.spec, plan.estimate, yes=yes)
+    confirm_cost(invocation, what_and_where(plan.prepared.spec), plan.estimate, yes=yes)
     on_upload, on_bytes = sending(invocation)
     run = client.launch(plan, on_upload=on_upload, on_bytes=on_bytes)
     answer_launched(invocation, run, wait=wait)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from runctl.local.machines.addresses import PUBLIC_NETWORK, address_in
 from runctl.local.machines.clock import now
 from runctl.local.machines.events import EventPublisher
 from runctl.local.machines.machine import (
@@ -66,6 +67,7 @@ class MachineKeeper:
         self._events = events
         self._runtimes: dict[str, _Runtime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lent = 0
 
     async def startup(self) -> None:
         """Read the records of an earlier server. Its machines died with it, and are shown as terminated."""
@@ -128,6 +130,7 @@ class MachineKeeper:
     def launch(self, machine: Machine) -> None:
         """Start a new instance: pending at once, running after the boot delay."""
         runtime = self._runtimes[machine.instance_id] = _Runtime(machine, self._sandbox(machine.instance_id))
+        self._lend_public_address(machine)
         self._move(runtime, State.PENDING, machine.state_reason, "")
         self._start_boot(runtime, self._boot_delay_s)
 
@@ -137,8 +140,14 @@ class MachineKeeper:
         runtime = self._runtimes[machine.instance_id]
         machine.launched_at = now().isoformat()
         runtime.end_asked = asyncio.Event()
+        self._lend_public_address(machine)
         self._move(runtime, State.PENDING, None, "")
         self._start_boot(runtime, self._boot_delay_s)
+
+    def _lend_public_address(self, machine: Machine) -> None:
+        if machine.is_public:
+            self._lent += 1
+            machine.public_ip = address_in(PUBLIC_NETWORK, self._lent)
 
     def save(self, machine: Machine) -> None:
         """Keep a change that was made to the record."""
@@ -329,4 +338,5 @@ class MachineKeeper:
         reason, by = machine.state_reason, machine.transition_reason.split(" (")[0]
         if at_last is State.TERMINATED:
             await asyncio.to_thread(runtime.sandbox.remove_disk)
+        machine.public_ip = None  # EC2 User Guide, "Amazon EC2 instance IP addressing": released when it stops or ends
         self._move(runtime, at_last, reason, by)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
+from runctl.local.machines.addresses import address_in
 from runctl.local.machines.catalogue import SPOT, Catalogue, Image
 from runctl.local.machines.clock import now
 from runctl.local.machines.machine import SPOT_FULFILLED, Machine, new_id
@@ -20,8 +21,6 @@ _RESOLVE = "resolve:ssm:"
 _METADATA_TAG = re.compile(r"(?!(?:\.|\.\.|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")
 _USER_DATA_LIMIT = 16_384
 """Before it is encoded (EC2 User Guide, Run commands when you launch an EC2 instance with user data input)."""
-_PUBLIC_NETWORK = ipaddress.ip_network("203.0.113.0/24")
-"""Addresses for documentation (RFC 5737): what an instance calls its public address leads nowhere."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,8 @@ class Launcher:
             zone_id=pool.subnet.get("AvailabilityZoneId", ""),
             subnet_id=pool.subnet["SubnetId"],
             vpc_id=pool.subnet["VpcId"],
-            private_ip=_address(ipaddress.ip_network(pool.subnet["CidrBlock"]), self._launched),
-            public_ip=self._public_ip(pool, interface),
+            private_ip=address_in(ipaddress.ip_network(pool.subnet["CidrBlock"]), self._launched),
+            is_public=interface.get("AssociatePublicIpAddress", pool.subnet.get("MapPublicIpOnLaunch", False)),
             security_groups=await self._security_groups(pool, interface),
             lifecycle=pool.option,
             launched_at=moment.isoformat(),
@@ -196,10 +195,6 @@ class Launcher:
             machine.spot_max_price = pool.override.get("MaxPrice")
             machine.set_spot_status(SPOT_FULFILLED, "Your Spot request is fulfilled.", moment)
         return machine
-
-    def _public_ip(self, pool: Pool, interface: Json) -> str | None:
-        wanted = interface.get("AssociatePublicIpAddress", pool.subnet.get("MapPublicIpOnLaunch", False))
-        return _address(_PUBLIC_NETWORK, self._launched) if wanted else None
 
     async def _profile(self, named: Json | None) -> Json:
         if not named:
@@ -235,11 +230,6 @@ class Launcher:
         if unknown:
             raise AwsError("InvalidGroup.NotFound", f"The security group '{unknown[0]}' does not exist")
         return [{"GroupId": group_id, "GroupName": groups[group_id]["GroupName"]} for group_id in wanted]
-
-
-def _address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, number: int) -> str:
-    """An address of a network; AWS keeps the first four and the last one of a subnet for itself."""
-    return str(network[4 + (number - 1) % max(1, network.num_addresses - 5)])
 
 
 def _checked_user_data(encoded: str) -> str:

@@ -79,7 +79,8 @@ class Machine:
     subnet_id: str
     vpc_id: str
     private_ip: str
-    public_ip: str | None
+    is_public: bool
+    """Whether it has a public address while it runs."""
     security_groups: list[dict[str, str]]
     lifecycle: str
     launched_at: str
@@ -99,6 +100,7 @@ class Machine:
     requires_token: bool = False
     terminates_on_shutdown: bool = False
     root_device_name: str = "/dev/xvda"
+    public_ip: str | None = None
     spot_request_id: str | None = None
     spot_status: SpotStatus | None = None
     spot_max_price: str | None = None

@@ -75,11 +75,13 @@ def test_stopped_machine_keeps_its_disk_and_starts_again(cloud: Cloud, template:
     cloud.ec2.stop_instances(InstanceIds=[instance_id])
     cloud.wait_for_state(instance_id, "stopped")
     assert not cloud.is_online(instance_id)
+    assert "PublicIpAddress" not in cloud.instance(instance_id)
 
     cloud.ec2.start_instances(InstanceIds=[instance_id])
 
     cloud.wait_until(lambda: cloud.is_online(instance_id), "the agent")
     assert cloud.shell(instance_id, "cat file") == "kept\n"
+    assert cloud.instance(instance_id)["PublicIpAddress"].startswith("203.0.113.")
 
 
 def test_rebooted_machine_comes_back_without_its_processes(cloud: Cloud) -> None:
