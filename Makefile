@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup assembly demo test wheel test-wheel test-torch docs bench bench-agent bench-cli bench-cost-watch bench-control-plane rivals burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
+.PHONY: help setup assembly demo test wheel test-wheel test-torch test-agent-pythons docs bench bench-agent bench-cli bench-cost-watch bench-control-plane rivals burst chaos chaos-local chaos-bugs aws-smoke snapshot audit check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ wheel: assembly ## Build the wheel into dist (no package index is asked)
 
 test-wheel: wheel ## Install the wheel from the package index in a clean environment, and train with it
 	$(BIN)/python -m tests.wheel.from_index dist/*.whl
+
+test-agent-pythons: assembly ## Run the agent's tests on every Python from 3.11 to 3.14 that is here (PYTHONS=...)
+	$(BIN)/python -m tests.agent.pythons $(PYTHONS)
 
 test-torch: $(READY) ## Install PyTorch from the package index (gigabytes on Linux), interrupt a training, compare the weights
 	$(BIN)/python -m tests.torch

@@ -162,4 +162,5 @@ class AttemptFolder:
     def create(self) -> None:
         """Make what the training is promised to find."""
         for folder in (self.requests, self.checkpoints, self.output, self.scratch):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_symlink():  # scratch, to a store that a restart of the machine took away
+                folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from runctl.agent.data import DataStore, data_path, fetch_data, install_mountpoi
 from runctl.agent.environment import machine_environment, with_path_before
 from runctl.agent.image import Image, Registry, container_variables, mounted_paths, pull, write_spec
 from runctl.agent.installing import install
+from runctl.agent.instance_store import InstanceStore
 from runctl.agent.job import MOUNT, DataSource, Go, Job
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.object_store import ObjectStore
@@ -52,6 +53,7 @@ def prepare(
     pass_fence: Callable[[], Go],
     data: DataStore | None = None,
     registry: Registry | None = None,
+    instance_store: InstanceStore | None = None,
 ) -> Prepared:
     """Make the training ready. Raises SetupError, or SetupCancelledError once `cancelled` says so.
 
@@ -62,6 +64,8 @@ def prepare(
     if job.script and not (folder.code / script).is_file():
         raise SetupError(f"the project's code has no {job.script}")
     log.say(_verified(script, files, job.code.sha256))
+    if instance_store is not None:
+        instance_store.give(folder, log, cancelled)
     if job.output_dir:
         lay_output_dir(folder.code / job.output_dir, folder.output)
     prepare_data(job, folder, data, log, cancelled)

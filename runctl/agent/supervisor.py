@@ -204,6 +204,7 @@ class Supervisor:
                     lambda: self._parts.fence.passed(is_cancelled),
                     world.data,
                     world.registry,
+                    world.instance_store,
                 )
             )
         except SetupCancelledError:

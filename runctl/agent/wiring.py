@@ -18,6 +18,7 @@ from runctl.agent.course import StartAgainError
 from runctl.agent.data import S3DataStore
 from runctl.agent.image import is_private_ecr
 from runctl.agent.imds import Imds
+from runctl.agent.instance_store import InstanceStore
 from runctl.agent.job import Job, JobError, read_job
 from runctl.agent.keeper import boot_id
 from runctl.agent.layout import AttemptFolder, MachineRecord, machine_record
@@ -104,6 +105,7 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         memory=out_of_memory.memory,
         data=S3DataStore(aws.client("s3")),
         registry=EcrRegistry(aws.client("ecr")) if is_private_ecr(job.image) else None,
+        instance_store=InstanceStore(machine_root),
     )
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")

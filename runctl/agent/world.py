@@ -8,6 +8,7 @@ from runctl.agent.data import DataStore
 from runctl.agent.events import Bus
 from runctl.agent.heartbeat import Heartbeats
 from runctl.agent.image import Registry
+from runctl.agent.instance_store import InstanceStore
 from runctl.agent.log_shipper import Stream
 from runctl.agent.metrics import Look
 from runctl.agent.notice import Metadata
@@ -51,3 +52,5 @@ class World:
     """Buckets that the training reads."""
     registry: Registry | None = None
     """Amazon ECR, for an image of one's own."""
+    instance_store: InstanceStore | None = None
+    """Disks that the machine's type brings."""

@@ -1,6 +1,5 @@
 """The agent on every Python that it names, as far as this machine has them: with its own packages and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +14,12 @@ import urllib3
 import runctl.agent
 from runctl.agent import bootstrap, keeper
 from tests.agent.processes import until
-
-NAMES = [name for name in bootstrap.PYTHONS if name != "python3"]
+from tests.agent.pythons import NAMES, find
 
 
 def _python(name: str) -> str:
-    found = shutil.which(name)
-    ran = found and subprocess.run([found, "-c", "pass"], check=False, capture_output=True).returncode == 0
-    if not found or not ran:
+    found = find(name)
+    if found is None:
         pytest.skip(f"there is no {name} here")
     return found
 
@@ -62,3 +59,25 @@ def test_training_is_kept(name: str, tmp_path: Path) -> None:
 
     until(lambda: (tmp_path / keeper.ENDED).exists())
     assert (tmp_path / keeper.EXIT_CODE).read_text() == "3\n"
+
+
+def test_user_data_is_understood_by_the_python_of_amazon_linux_2023() -> None:
+    python = _python("python3.9")
+    code = (
+        "import runpy, sys; found = runpy.run_path(sys.argv[1]); import time\n"
+        "url = found['object_url']('eu-central-1')\n"
+        "request = found['signed_get'](url, 'eu-central-1', ('AK', 'SK', 'T'), time.gmtime(0))\n"
+        "print(request.get_header('Authorization'), found['find_python'](modules='json'))"
+    )
+
+    ran = subprocess.run(
+        [python, "-W", "error", "-I", "-S", "-B", "-c", code, bootstrap.__file__],
+        env={"PATH": str(Path(sys.executable).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("AWS4-HMAC-SHA256 Credential=AK/19700101/eu-central-1/s3/aws4_request, SignedHeaders=")
+    assert "python3" in ran.stdout.split()[-1]  # a newer one than that which asks
