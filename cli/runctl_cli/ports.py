@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runctl.client.following import LogEntry
     from runctl.client.inside import Inside
     from runctl.client.machines import Machines
-    from runctl.client.money import Resource
+    from runctl.client.money import Resource, Unsettled
     from runctl.client.place import Place
     from runctl.client.project import ProjectFiles
     from runctl.client.redriving import Redriving
@@ -119,6 +119,10 @@ class ClientPort(Protocol):
 
     def report(self, days: int) -> "Report":
         """What was spent in the last days, today included."""
+        ...
+
+    def unsettled(self) -> "Unsettled":
+        """What machines have cost that run, or ended so lately that the ledger does not hold them yet."""
         ...
 
     def resources(self) -> "tuple[Resource, ...]":

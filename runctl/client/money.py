@@ -40,6 +40,23 @@ class Resource:
         return timedelta() if view.launched_at is None or view.state in STOPS else now - view.launched_at
 
 
+@dataclass(frozen=True)
+class Unsettled:
+    """Machines that are not in the ledger yet: they run, or ended a few minutes ago."""
+
+    machines: int
+    usd: Decimal
+    """So far, of those whose price is known."""
+    unpriced: int
+
+
+def unsettled(attempts: Sequence[Attempt], prices: Prices, now: datetime) -> Unsettled:
+    """Add up what machines that are not settled have cost."""
+    launched = [each for each in with_live_prices(attempts, prices, now) if costs.use_of(each) is not None]
+    known = [usd for each in launched if (usd := costs.attempt_cost(each, now)) is not None]
+    return Unsettled(len(launched), sum(known, Decimal(0)), len(launched) - len(known))
+
+
 def resources(
     machines: Iterable[MachineView], attempts: Sequence[Attempt], prices: Prices, now: datetime
 ) -> tuple[Resource, ...]:
@@ -122,7 +139,7 @@ def summary_document(found: Sequence[Resource], figures: Figures | None) -> dict
     }
 
 
-def report_document(told: Report) -> dict[str, Any]:
+def report_document(told: Report, unsettled: Unsettled) -> dict[str, Any]:
     """Write a report as JSON output shows it."""
     now = told.now
     return {
@@ -137,6 +154,11 @@ def report_document(told: Report) -> dict[str, Any]:
             for run_id, sums in list(told.by_run.items())[:MOST_EXPENSIVE]
         ],
         "anomalies": list(told.anomalies),
+        "unsettled": {
+            "machines": unsettled.machines,
+            "usd": number(unsettled.usd),
+            "unpriced": unsettled.unpriced,
+        },
         "running": None
         if now is None
         else {

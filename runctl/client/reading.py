@@ -17,7 +17,7 @@ from runctl.client.inside import Inside, machine_to_enter
 from runctl.client.live_prices import with_live_prices
 from runctl.client.lookup import find_run
 from runctl.client.metrics import run_metrics
-from runctl.client.money import Resource, attempt_costs_document, resources
+from runctl.client.money import Resource, Unsettled, attempt_costs_document, resources, unsettled
 from runctl.client.place import Place
 from runctl.client.project import find_project_root
 from runctl.client.report.page import report_page
@@ -161,6 +161,11 @@ class Reading:
         first = last - timedelta(days=days - 1)
         ledger = self._deployment.ledger
         return report(ledger.spendings(first, last), first, last, ledger.figures())
+
+    def unsettled(self) -> Unsettled:
+        """What machines have cost that run, or ended so lately that the ledger does not hold them yet."""
+        deployment = self._deployment
+        return unsettled(tuple(deployment.runs.unsettled_attempts()), deployment.prices, self._now())
 
     def figures(self) -> Figures | None:
         """What the cost watch saw last."""

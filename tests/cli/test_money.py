@@ -146,6 +146,18 @@ def test_cost_tells_what_runs_now(runctl: CommandLine) -> None:
     assert data(runctl, "cost")["running"]["usd"] == 1
 
 
+def test_cost_tells_of_machines_that_are_not_in_the_ledger_yet(runctl: CommandLine) -> None:
+    attempt = an_attempt(launched_at=NOW - timedelta(hours=2), gone_at=NOW)
+    run = runctl.deployment.add(a_run(), attempt)
+    runctl.deployment.catalogue.moved = [PriceStep(since=NOW - timedelta(hours=3), usd_per_hour=Decimal("0.10"))]
+
+    told = data(runctl, "cost")["unsettled"]
+
+    assert told == {"machines": 1, "usd": data(runctl, "cost", run.run_id)["accrued_usd"], "unpriced": 0}
+    assert told["usd"] > 0.2
+    assert "more so far on 1 that run, or ended in the last minutes." in runctl("cost").stdout
+
+
 def test_the_digest_is_there_on_demand(runctl: CommandLine) -> None:
     runctl.deployment.ledger.lines = [a_line_of("vision", "3")]
 

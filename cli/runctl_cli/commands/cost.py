@@ -89,7 +89,7 @@ def _report(invocation: Invocation, since: timedelta, by: str, *, is_digest: boo
     from runctl.policy.reports import GroupBy, report_text
     from runctl_cli.tables import table_lines
 
-    told = invocation.client.report(max(1, since.days))
+    told, unsettled = invocation.client.report(max(1, since.days)), invocation.client.unsettled()
 
     def text() -> None:
         if is_digest:
@@ -102,11 +102,16 @@ def _report(invocation: Invocation, since: timedelta, by: str, *, is_digest: boo
         for line in table_lines((by.upper(), "RUNS", "SPENT", "SAVED", "RECOMPUTED"), rows):
             click.echo(line)
         click.echo(f"{_usd(told.total.usd)} spent since {told.first} (UTC) on machines that have ended.")
+        if unsettled.machines:
+            click.echo(
+                f"{_usd(unsettled.usd)} more so far on {unsettled.machines} that run, or ended in the last minutes."
+                + (f" The price of {unsettled.unpriced} is not known." if unsettled.unpriced else "")
+            )
         if told.now is not None and told.now.runs:
             hourly = _usd(told.now.usd_per_hour)
             click.echo(f"{len(told.now.runs)} open runs cost {hourly} an hour, {_usd(told.now.forecast_usd)} at most.")
 
-    invocation.answer(report_document(told), text)
+    invocation.answer(report_document(told, unsettled), text)
 
 
 def _usd(amount: object) -> str:
