@@ -126,7 +126,7 @@ class Client(Reading):
     @property
     def machines(self) -> Machines:
         """Machines that are kept, and those of runs."""
-        return Machines(self._deployment, self._sleep, self._now)
+        return Machines(self._deployment, self.user, self._sleep, self._now)
 
     def launch(
         self,

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from runctl.client.budgets import Budgets
 from runctl.client.deployment import Deployment
 from runctl.client.live_prices import with_live_prices
 from runctl.client.preparing import PreparedProject, prepare
@@ -24,12 +25,17 @@ from runctl.model.ids import InstanceId, RunId
 from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Tag
 from runctl.model.run import PurchaseOption, Run
+from runctl.model.stop import StopCommand
 from runctl.policy.cost import attempt_cost, usd_per_hour
 from runctl.policy.pauses import may_rest, with_sighting
 
 PATIENCE: Final = timedelta(minutes=10)
 """How long a machine is waited for. Amazon Linux answers SSM about a minute after its launch, a GPU machine after
 three."""
+
+_ENDING: Final = timedelta(minutes=3)
+"""How long after its time to save a run may take to end: its training is ended after a minute of that, by a schedule
+that EventBridge Scheduler fires within the next one (User Guide, "Schedule types in EventBridge Scheduler")."""
 
 _PAUSE_S: Final = 1.0
 _NOTE: Final = "This machine is kept by runctl.\n"
@@ -66,6 +72,11 @@ class Machine:
         """The run that has it now."""
         return None if self.last_run is None or self.last_run.status.is_terminal else self.last_run.run_id
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether the run that has it now was given it, so that the machine outlives the run."""
+        return self.busy_with is not None and self.last_run is not None and self.last_run.machine == self.instance_id
+
 
 @dataclass(frozen=True)
 class MachineCost:
@@ -82,10 +93,12 @@ class Machines:
     def __init__(
         self,
         deployment: Deployment,
+        user: str,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._deployment = deployment
+        self._user = user
         self._sleep = sleep
         self._now = now
 
@@ -185,23 +198,75 @@ class Machines:
         return machine
 
     def start(self, instance_id: str) -> Machine:
-        """Start a stopped machine; one that runs stays as it is. Raises MachineNotReady for one that has ended."""
+        """Start a stopped machine; one that runs stays as it is.
+
+        Raises MachineNotReady for one that has ended, BudgetExceeded when a budget has no room for the hour after which
+        an idle one is stopped.
+        """
         machine = self.find(instance_id)
         if machine.view.state.is_final:
             raise MachineNotReady(f"The machine {instance_id} has ended; EC2 does not start it again.")
         if machine.view.state is MachineState.STOPPED:
+            self._require_room(machine)
             self._deployment.machines.start(machine.instance_id)
         return machine
 
-    def stop(self, instance_id: str) -> Machine:
-        """Stop a machine that nothing trains on; its disk stays, and is paid for. Raises InvalidSpec for a spot machine
-        and for one that is busy."""
+    def _require_room(self, machine: Machine) -> None:
+        """Ask the budgets that pay for the machine: its owner's and its project's, whoever starts it."""
+        if machine.run is None:
+            return
+        attempts = self._deployment.runs.attempts(machine.run.run_id)
+        launchers = [each for each in attempts if each.instance_id == machine.instance_id]
+        running = [each.model_copy(update={"stops": (), "restarts": ()}) for each in launchers]
+        rate = next(
+            (usd_per_hour(each) for each in with_live_prices(running, self._deployment.prices, self._now())), None
+        )
+        budgets = Budgets(self._deployment.budgets, user=machine.run.user, project=machine.run.project, now=self._now)
+        hours = Decimal(timing.KEPT_IDLE_LIMIT // timedelta(hours=1))
+        budgets.require_room(machine.run.project, None if rate is None else rate * hours)
+
+    def check_stoppable(self, instance_id: str) -> Machine:
+        """See that EC2 stops the machine. Raises InvalidSpec for a spot machine, and for one that its run will end."""
         machine = self.find(instance_id)
         if machine.view.purchase_option is PurchaseOption.SPOT:
             raise InvalidSpec(
                 f"The machine {instance_id} is a spot machine: EC2 stops none that was asked for once.",
                 hint=f"End it with: runctl aws terminate {instance_id}; create one to keep without --spot",
             )
+        if machine.busy_with is not None and not machine.is_lent:
+            raise InvalidSpec(
+                f"The machine {instance_id} is run {machine.busy_with}'s own, and ends with it: it cannot be kept.",
+                hint=f"Let the run save and end, and its machine with it: runctl cancel {machine.busy_with}",
+            )
+        return machine
+
+    def free(self, instance_id: str, *, at_once: bool = False) -> Machine:
+        """Let the run that trains on a machine save and end, and wait for its end; `at_once` does not let it save.
+
+        Raises MachineNotReady when it does not end in the time that it has.
+        """
+        machine = self.find(instance_id)
+        if machine.busy_with is None or machine.last_run is None:
+            return machine
+        run = machine.last_run
+        self._deployment.stopper.stop(StopCommand(run_id=run.run_id, requested_by=self._user, now=at_once))
+        patience = _ENDING + (timedelta() if at_once else timedelta(seconds=run.spec.save_limit_s))
+        waited_s = 0.0
+        while (found := self._deployment.runs.run(run.run_id)) is not None and not found.status.is_terminal:
+            if waited_s >= patience.total_seconds():
+                raise MachineNotReady(
+                    f"Run {run.run_id} was asked to save and end, and has not ended in {waited_s:.0f} s; "
+                    f"the machine {instance_id} was left as it is.",
+                    hint=f"See how it stands: runctl status {run.run_id}; then give the command again",
+                )
+            self._sleep(_PAUSE_S)
+            waited_s += _PAUSE_S
+        return self.find(instance_id)
+
+    def stop(self, instance_id: str) -> Machine:
+        """Stop a machine that nothing trains on; its disk stays, and is paid for. Raises InvalidSpec for a spot machine
+        and for one that is busy."""
+        machine = self.check_stoppable(instance_id)
         self._refuse_while_busy(machine)
         if machine.view.state in (MachineState.PENDING, MachineState.RUNNING):
             self._deployment.machines.stop(machine.instance_id)

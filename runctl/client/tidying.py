@@ -76,7 +76,7 @@ class Tidying:
         ]
         stops: list[Machine] = []
         left: list[Machine] = []
-        for machine in Machines(self._deployment).all():
+        for machine in Machines(self._deployment, self._user).all():
             run = machine.run
             if run is None or not _is_kept(run) or not self._is_meant(run, all_users):
                 continue
@@ -100,7 +100,7 @@ class Tidying:
                 faults.append(fault)
         for machine in plan.machines:
             try:
-                stopped.append(Machines(self._deployment).stop(machine.instance_id))
+                stopped.append(Machines(self._deployment, self._user).stop(machine.instance_id))
             except RunctlError as fault:
                 faults.append(fault)
         return Stopped(tuple(answers), tuple(stopped), tuple(faults))

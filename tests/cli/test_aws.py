@@ -303,16 +303,127 @@ def test_stop_of_a_spot_machine_is_refused_with_the_reason(runctl: CommandLine) 
     assert runctl.deployment.machines.asked == []
 
 
+def ends_when_asked(runctl: CommandLine) -> None:
+    """The run on the machine ends when it is asked to, three looks later."""
+
+    def end() -> None:
+        run = runctl.deployment.runs.runs[LATER]
+        runctl.deployment.add(run.model_copy(update={"status": RunStatus.CANCELLED, "reason": Reason.CANCELLED}))
+        runctl.deployment.runs.attempts_of[RunId(LATER)] = [an_attempt(LATER, launch=None, reason=Reason.CANCELLED)]
+
+    runctl.deployment.slept_s = Sleeps(end, after=3)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, yes: bool) -> list[str]:
+    """Somebody answers the question, which is noted."""
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text) or yes)
+    return asked
+
+
 @pytest.mark.parametrize("words", [("stop",), ("terminate", "--yes")])
-def test_machine_on_which_a_run_trains_is_not_ended(runctl: CommandLine, words: tuple[str, ...]) -> None:
+def test_a_run_that_trains_on_the_machine_saves_and_ends_before_the_machine_does(
+    runctl: CommandLine, words: tuple[str, ...]
+) -> None:
     kept(runctl)
     busy(runctl)
+    ends_when_asked(runctl)
+    before: list[tuple[str, str]] = []
+    runctl.deployment.stopper.end = lambda _: before.extend(runctl.deployment.machines.asked)
 
     answer = runctl("aws", words[0], MACHINE, *words[1:])
 
+    (command,) = runctl.deployment.stopper.commands
+    assert answer.exit_code == 0, answer
+    assert (command.run_id, command.now, command.requested_by) == (LATER, False, "ada")
+    assert before == []
+    assert len(runctl.deployment.slept_s) == 3
+    assert runctl.deployment.machines.asked == [(words[0], MACHINE)]
+    assert f"Run {LATER} (digits) of ada trains on {MACHINE}" in answer.stderr
+    assert f"runctl resume {LATER}" in answer.stderr
+
+
+def test_terminate_now_lets_nothing_be_saved(runctl: CommandLine) -> None:
+    kept(runctl)
+    busy(runctl)
+    ends_when_asked(runctl)
+
+    answer = runctl("aws", "terminate", MACHINE, "--now", "--yes")
+
+    assert answer.exit_code == 0, answer
+    assert [command.now for command in runctl.deployment.stopper.commands] == [True]
+    assert "what is not yet saved is lost" in answer.stderr
+
+
+def test_terminate_warns_in_its_question_when_a_training_is_alive(
+    runctl: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(runctl)
+    busy(runctl)
+    asked = answers(monkeypatch, yes=False)
+
+    answer = runctl("aws", "terminate", MACHINE)
+
     assert answer.exit_code == 2
-    assert f"runctl cancel {LATER}" in answer.stderr
+    assert f"Run {LATER} (digits) of ada trains on {MACHINE}; it is asked to save and ends first." in asked[0]
+    assert runctl.deployment.stopper.commands == []
     assert runctl.deployment.machines.asked == []
+
+
+def test_terminate_without_a_terminal_warns_of_a_training_too(runctl: CommandLine) -> None:
+    kept(runctl)
+    busy(runctl)
+
+    answer = runctl("aws", "terminate", MACHINE)
+
+    assert answer.exit_code == 2
+    assert f"Run {LATER} (digits) of ada trains on {MACHINE}" in answer.stderr
+    assert runctl.deployment.stopper.commands == []
+
+
+def test_a_machine_whose_run_does_not_end_is_left_as_it_is(runctl: CommandLine) -> None:
+    kept(runctl)
+    busy(runctl)
+
+    answer = runctl("aws", "stop", MACHINE)
+
+    assert answer.exit_code == 4
+    assert f"runctl status {LATER}" in answer.stderr
+    assert sum(runctl.deployment.slept_s) > 300
+    assert runctl.deployment.machines.asked == []
+
+
+def test_stop_of_a_runs_own_machine_is_refused_for_it_ends_with_its_run(runctl: CommandLine) -> None:
+    runctl.deployment.add(a_run(CREATION, status=RunStatus.RUNNING), an_attempt(CREATION))
+    runctl.deployment.machines.add(MACHINE, run_id=CREATION, purchase_option=PurchaseOption.ON_DEMAND)
+
+    answer = runctl("aws", "stop", MACHINE)
+
+    assert answer.exit_code == 2
+    assert f"runctl cancel {CREATION}" in answer.stderr
+    assert runctl.deployment.stopper.commands == []
+
+
+def test_start_is_refused_when_the_budget_has_no_room_for_it(runctl: CommandLine) -> None:
+    kept(runctl, MachineState.STOPPED, online=False)
+    runctl("budget", "set", "user:ada", "--period", "month", "--usd", "0.005")
+
+    answer = runctl("aws", "start", MACHINE)
+
+    assert answer.exit_code == 5
+    assert "ada" in answer.stderr
+    assert runctl.deployment.machines.asked == []
+
+
+def test_start_with_room_in_the_budget_starts_it(runctl: CommandLine) -> None:
+    kept(runctl, MachineState.STOPPED, online=False)
+    runctl("budget", "set", "user:ada", "--period", "month", "--usd", "1")
+
+    answer = runctl("aws", "start", MACHINE)
+
+    assert answer.exit_code == 0, answer
+    assert runctl.deployment.machines.asked == [("start", MACHINE)]
 
 
 def test_terminate_asks_first(runctl: CommandLine) -> None:

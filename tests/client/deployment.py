@@ -231,11 +231,14 @@ class MemoryStopper:
 
     commands: list[StopCommand] = field(default_factory=list[StopCommand])
     refused: dict[str, RunctlError] = field(default_factory=dict[str, RunctlError])
+    end: Callable[[StopCommand], None] = lambda _command: None
+    """What becomes of the run."""
 
     def stop(self, command: StopCommand) -> StopAnswer:
         if command.run_id in self.refused:
             raise self.refused[command.run_id]
         self.commands.append(command)
+        self.end(command)
         return StopAnswer(run_id=command.run_id, status=RunStatus.STOPPING, message="The run saves and ends.")
 
 

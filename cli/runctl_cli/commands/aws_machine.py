@@ -11,7 +11,7 @@ from runctl_cli.machine_text import machine_document, machine_lines
 from runctl_cli.root import Verb
 
 if TYPE_CHECKING:
-    from runctl.client.machines import Machine
+    from runctl.client.machines import Machine, Machines
 
 INSTANCE = click.argument("instance_id", metavar="INSTANCE")
 
@@ -77,7 +77,7 @@ def wait_ssm(invocation: Invocation, instance_id: str) -> None:
 def start(invocation: Invocation, instance_id: str, wait: bool) -> None:
     """Start a stopped machine.
 
-    One that runs stays as it is.
+    One that runs stays as it is. Budgets must have room for the hour after which an idle machine is stopped.
     """
     machines = invocation.client.machines
     machine = machines.start(instance_id)
@@ -97,10 +97,12 @@ def start(invocation: Invocation, instance_id: str, wait: bool) -> None:
 def stop(invocation: Invocation, instance_id: str) -> None:
     """Stop a machine; its disk stays.
 
-    The machine costs nothing then, its disk does. A run that trains on it has to end first: runctl cancel saves.
-    EC2 stops no spot machine.
+    The machine costs nothing then, its disk does. A run that trains on it is asked to save and ends first, as runctl
+    cancel does. EC2 stops no spot machine.
     """
-    machine = invocation.client.machines.stop(instance_id)
+    machines = invocation.client.machines
+    _free(invocation, machines, machines.check_stoppable(instance_id))
+    machine = machines.stop(instance_id)
 
     def text() -> None:
         click.echo(f"{instance_id} stops; its disk is still paid for.")
@@ -112,29 +114,57 @@ def stop(invocation: Invocation, instance_id: str) -> None:
     invocation.answer(machine_document(machine), text)
 
 
-@click.command(cls=Verb, epilog="\b\nExamples:\n  runctl aws terminate i-0abc1234def567890 --yes")
+@click.command(
+    cls=Verb,
+    epilog="\b\nExamples:\n  runctl aws terminate i-0abc1234def567890 --yes\n"
+    "  runctl aws terminate i-0abc1234def567890 --now",
+)
 @INSTANCE
+@click.option("--now", is_flag=True, help="Do not let a run that trains on it save first.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def terminate(invocation: Invocation, instance_id: str, yes: bool) -> None:
+def terminate(invocation: Invocation, instance_id: str, now: bool, yes: bool) -> None:
     """End a machine, and its disk with it.
 
-    Asks first. A run that trains on it has to end first: runctl cancel saves.
+    Asks first, and warns when a training is alive: its run is asked to save and ends, as runctl cancel does, before the
+    machine does.
     """
     machines = invocation.client.machines
     machine = machines.find(instance_id)
     if not machine.view.state.is_final and not yes:
-        _ask(machine)
+        _ask(machine, now=now)
+    _free(invocation, machines, machine, at_once=now)
     machine = machines.terminate(instance_id)
     invocation.answer(machine_document(machine), lambda: click.echo(f"{instance_id} ends."))
 
 
-def _ask(machine: "Machine") -> None:
+def _free(invocation: Invocation, machines: "Machines", machine: "Machine", *, at_once: bool = False) -> None:
+    """Let a run that trains on the machine end first."""
+    if machine.busy_with is None:
+        return
+    invocation.say(f"{_training(machine, at_once)} Waiting for its end.")
+    machines.free(machine.instance_id, at_once=at_once)
+    invocation.say_next(
+        (f"runctl status {machine.busy_with}", "what it left"),
+        (f"runctl resume {machine.busy_with}", "go on from there, on another machine"),
+    )
+
+
+def _training(machine: "Machine", at_once: bool) -> str:
+    run = machine.last_run
+    whose = "" if run is None else f" ({run.name}) of {run.user}"
+    saves = "is ended at once; what is not yet saved is lost." if at_once else "is asked to save and ends first."
+    return f"Run {machine.busy_with}{whose} trains on {machine.instance_id}; it {saves}"
+
+
+def _ask(machine: "Machine", *, now: bool) -> None:
     instance_id = machine.instance_id
+    warning = "" if machine.busy_with is None else f" {_training(machine, now)}"
     if not sys.stdin.isatty():
         raise Declined(
-            f"{instance_id} was not ended: there is no terminal to ask.",
+            f"{instance_id} was not ended: there is no terminal to ask.{warning}",
             hint=f"End it anyway with: runctl aws terminate {instance_id} --yes",
         )
-    if not click.confirm(f"End {instance_id} ({machine.view.instance_type}) and delete its disk?", err=True):
+    question = f"End {instance_id} ({machine.view.instance_type}) and delete its disk?"
+    if not click.confirm(f"{warning} {question}".strip(), err=True):
         raise Declined("Nothing was ended.", hint=f"Stop it instead: runctl aws stop {instance_id}")

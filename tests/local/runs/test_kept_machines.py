@@ -127,3 +127,36 @@ def test_cancelled_training_on_a_machine_saves_and_leaves_it(cloud: Cloud, machi
     assert ended["status"] == "CANCELLED"
     assert ended["checkpoint"] is not None
     assert machine in cloud.live_machines()
+
+
+def test_stop_lets_the_training_save_and_end_before_the_machine_stops(cloud: Cloud, machine: str) -> None:
+    run = cloud.runctl("aws", "train", machine, "count.py", "--", "600", "0.1")
+    cloud.wait_for_event(run.data["run_id"], "checkpoint_saved")
+
+    stopped = cloud.runctl("aws", "stop", machine)
+    ended = cloud.status(run.data["run_id"])
+    cloud.machine_in_state(None, "stopped")
+    resumed = cloud.runctl("resume", run.data["run_id"], "--yes", "--", "1", "0")
+
+    assert stopped.exit_code == 0, stopped
+    assert (ended["status"], ended["reason"]) == ("CANCELLED", "CANCELLED"), cloud.story(run.data["run_id"])
+    assert ended["attempts"][-1]["exit_code"] == 75
+    assert ended["checkpoint"] is not None
+    assert resumed.data["resumed_from"]["run_id"] == run.data["run_id"]
+    assert cloud.wait_for_end(resumed.data["run_id"])["status"] == "SUCCEEDED"
+
+
+def test_terminate_lets_the_training_save_and_end_before_the_machine_ends(cloud: Cloud) -> None:
+    machine = cloud.runctl("aws", "create", "t3.micro", "--wait").data["instance_id"]
+    run = cloud.runctl("aws", "train", machine, "count.py", "--", "600", "0.1")
+    cloud.wait_for_event(run.data["run_id"], "checkpoint_saved")
+
+    asked = cloud.runctl("aws", "terminate", machine)
+    terminated = cloud.runctl("aws", "terminate", machine, "--yes")
+    ended = cloud.status(run.data["run_id"])
+
+    assert asked.exit_code == 2
+    assert run.data["run_id"] in asked.document["errors"][0]["message"]
+    assert terminated.exit_code == 0, terminated
+    assert (ended["status"], ended["attempts"][-1]["exit_code"]) == ("CANCELLED", 75), cloud.story(run.data["run_id"])
+    cloud.wait_until(lambda: machine not in cloud.live_machines(), "the machine's end")
