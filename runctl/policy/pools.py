@@ -20,6 +20,10 @@ from runctl.model.run import PurchaseOption, Run
 from runctl.policy.facts import taken_back_at
 from runctl.policy.refusals import kind_of_refusal
 
+_TAGGED: Final = ("instance", "fleet", "volume", "network-interface")
+"""What CreateFleet tags for a fleet of type `instant` (EC2 API Reference, CreateFleet, TagSpecification.N). A request
+for a spot machine costs nothing and cannot be tagged there."""
+
 _TAG_VALUE_CHARACTERS: Final = 256  # EC2 User Guide, "Tag your Amazon EC2 resources": tag restrictions
 
 
@@ -118,8 +122,8 @@ def fleet_request(
     device of each AMI, needed only for a run that asks for a disk of its own; `role_id` the role of an instance profile
     that is not the stack's own.
 
-    Spot pools are left to EC2 by price and capacity; on-demand pools are tried in our order. Nothing but the
-    instance and the fleet can be tagged here; volumes get their tags from the launch template.
+    Spot pools are left to EC2 by price and capacity; on-demand pools are tried in our order. All that an instant fleet
+    may tag is tagged, so that the bill shows whose it is: an address is charged with its network interface.
     """
     option = option_now(run)
     spot = option is PurchaseOption.SPOT
@@ -153,10 +157,7 @@ def fleet_request(
             "DefaultTargetCapacityType": str(option),
         },
         **strategy,
-        "TagSpecifications": [
-            {"ResourceType": "instance", "Tags": tags},
-            {"ResourceType": "fleet", "Tags": tags},
-        ],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in _TAGGED],
     }
 
 

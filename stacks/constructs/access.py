@@ -228,7 +228,7 @@ def _launch_machines(resources: Resources) -> list[iam.PolicyStatement]:
         ),
         allow(
             "ec2:CreateTags",
-            on=[resources.arn("ec2", f"{kind}/*") for kind in ("fleet", "instance", "volume")],
+            on=[resources.arn("ec2", f"{kind}/*") for kind in ("fleet", "instance", "network-interface", "volume")],
             when={"StringEquals": {"ec2:CreateAction": ["CreateFleet", "RunInstances"]}},
         ),
         allow(

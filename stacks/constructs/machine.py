@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from aws_cdk import ArnFormat, Aws, CfnTag, Fn, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -23,7 +23,7 @@ from runctl.model.names import AGENT_EVENT_SOURCE
 from runctl.model.run import DEFAULT_DISK_GIB
 from stacks.asset_keys import AssetKeys
 from stacks.constructs.access import allow
-from stacks.constructs.identity import STACK_TAG, Names
+from stacks.constructs.identity import Names
 
 USER_DATA_LIMIT: Final = 16 * 1024
 """Bytes before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance with user data input")."""
@@ -130,7 +130,7 @@ class Machine(Construct):
     def _launch_template_data(
         self, user_data: str, security_group_id: str
     ) -> ec2.CfnLaunchTemplate.LaunchTemplateDataProperty:
-        """No image and no type: the request names them, one a pool."""
+        """No image and no type: the request names them, one a pool, and tags all that it makes."""
         template = ec2.CfnLaunchTemplate
         return template.LaunchTemplateDataProperty(
             iam_instance_profile=template.IamInstanceProfileProperty(arn=self.profile.attr_arn),
@@ -154,12 +154,6 @@ class Machine(Construct):
                 )
             ],
             security_group_ids=[security_group_id],
-            # CreateFleet tags machines and fleets only (EC2 API Reference, CreateFleet).
-            tag_specifications=[
-                template.TagSpecificationProperty(
-                    resource_type="volume", tags=[CfnTag(key=STACK_TAG, value=Aws.STACK_NAME)]
-                )
-            ],
             user_data=user_data,
         )
 

@@ -115,13 +115,17 @@ def test_a_request_reads_the_same_after_it_was_stored() -> None:
     assert priorities == ["0", "1", "2", "3"]
 
 
-def test_the_instance_is_tagged_in_the_launching_call() -> None:
-    specifications = {s["ResourceType"]: s["Tags"] for s in request()["TagSpecifications"]}
+@pytest.mark.parametrize("option", PurchaseOption)
+@pytest.mark.parametrize("kind", ["instance", "fleet", "volume", "network-interface"])
+def test_all_that_the_launching_call_makes_carries_whose_it_is(kind: str, option: PurchaseOption) -> None:
+    specifications = {s["ResourceType"]: s["Tags"] for s in request(option)["TagSpecifications"]}
 
-    tags = {tag["Key"]: tag["Value"] for tag in specifications["instance"]}
+    tags = {tag["Key"]: tag["Value"] for tag in specifications[kind]}
     assert tags[Tag.RUN] == RUN_ID
     assert tags[Tag.ATTEMPT] == "2"
-    assert set(specifications) == {"instance", "fleet"}  # all that an instant fleet may tag
+    assert tags[Tag.PROJECT] == "vision"
+    assert tags[Tag.USER] == "ada"
+    assert len(specifications) == 4  # all that an instant fleet may tag
 
 
 def test_a_long_user_name_is_cut_to_what_a_tag_holds() -> None:

@@ -124,7 +124,7 @@ class Fleets:
             pool = open_pools[index]
             try:
                 machine = await self._launcher.machine(
-                    pool, tags=tags, client_token=token, reservation_id=reservation_id
+                    pool, tags=tags, tagged=request.tagged, client_token=token, reservation_id=reservation_id
                 )
             except AwsError as error:
                 refusals.append(_Refusal(pool.template, pool.override, option, error))

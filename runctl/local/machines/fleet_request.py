@@ -52,7 +52,8 @@ _SPOT_STRATEGIES = frozenset(
     {"lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"}
 )
 _ON_DEMAND_STRATEGIES = frozenset({"lowest-price", "prioritized"})
-_TAGGED = frozenset({"fleet", "instance", "volume", "network-interface", "spot-instances-request"})
+_TAGGED = frozenset({"fleet", "instance", "volume", "network-interface"})
+"""What an instant fleet may tag (EC2 API Reference, CreateFleet)."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class FleetRequest:
     on_demand_strategy: str
     instance_tags: dict[str, str]
     fleet_tags: dict[str, str]
+    tagged: frozenset[str]
+    """Types of resource that are given tags."""
 
     def capacity(self, option: str) -> int:
         """How many instances of a purchase option are wanted."""
@@ -111,6 +114,7 @@ def read_request(parameters: Json) -> FleetRequest:
         on_demand_strategy=_one_of(parameters.get("OnDemandOptions", {}), _ON_DEMAND_STRATEGIES),
         instance_tags=_tags(parameters, "instance"),
         fleet_tags=_tags(parameters, "fleet"),
+        tagged=frozenset(each["ResourceType"] for each in parameters.get("TagSpecifications", ())),
     )
 
 

@@ -149,8 +149,13 @@ class Launcher:
                 return Image(image_id, row.get("Name", ""), row.get("Architecture", "x86_64"), device, ())
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
 
-    async def machine(self, pool: Pool, *, tags: dict[str, str], client_token: str, reservation_id: str) -> Machine:
-        """Make the record of a new machine in a pool; nothing runs yet. Refuses what the caller may not launch."""
+    async def machine(
+        self, pool: Pool, *, tags: dict[str, str], tagged: frozenset[str], client_token: str, reservation_id: str
+    ) -> Machine:
+        """Make the record of a new machine in a pool; nothing runs yet. Refuses what the caller may not launch.
+
+        `tagged` are the types of resource that the request gives tags to.
+        """
         image = await self.image(pool)
         data = pool.template.data
         all_tags = {**_template_tags(data), **tags}
@@ -187,7 +192,7 @@ class Launcher:
         )
         own_tags = {key: value for key, value in all_tags.items() if not key.startswith("aws:")}
         template_id = pool.template.template_id
-        self._rights.check_launch(machine, template_id, own_tags, tags_volumes=_tags_volumes(data))
+        self._rights.check_launch(machine, template_id, own_tags, tagged | _tagged_by_template(data))
         if machine.shows_tags:
             _check_metadata_tags(all_tags)
         if pool.option == SPOT:
@@ -254,8 +259,8 @@ def _check_metadata_tags(tags: dict[str, str]) -> None:
             )
 
 
-def _tags_volumes(data: Json) -> bool:
-    return any(specification.get("ResourceType") == "volume" for specification in data.get("TagSpecifications", []))
+def _tagged_by_template(data: Json) -> frozenset[str]:
+    return frozenset(specification["ResourceType"] for specification in data.get("TagSpecifications", ()))
 
 
 def _template_tags(data: Json) -> dict[str, str]:

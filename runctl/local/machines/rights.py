@@ -26,6 +26,7 @@ _ON_INSTANCES: Final = {
     "StopInstances": "InstanceIds",
     "TerminateInstances": "InstanceIds",
 }
+_COME_WITH_A_MACHINE: Final = frozenset({"network-interface", "volume"})
 _TAGGING: Final = frozenset({"CreateTags", "DeleteTags"})
 _AFTER_RESOLVING: Final = frozenset({"CreateFleet", "RunInstances"})
 """Calls whose resources are known only once templates, subnets and images are looked up."""
@@ -130,8 +131,13 @@ class Rights:
             created = {**_request_tags(tags), "ec2:createaction": "CreateFleet"}
             self._need("ec2:CreateTags", self._place.ec2("fleet"), created)
 
-    def check_launch(self, machine: Machine, template_id: str, tags: Mapping[str, str], *, tags_volumes: bool) -> None:
-        """Check that this machine may be launched, tagged and given its role; raises `UnauthorizedOperation`."""
+    def check_launch(
+        self, machine: Machine, template_id: str, tags: Mapping[str, str], tagged_types: frozenset[str]
+    ) -> None:
+        """Check that this machine may be launched, tagged and given its role; raises `UnauthorizedOperation`.
+
+        `tagged_types` are the types of resource that are tagged with it.
+        """
         place = self._place
         template = place.ec2("launch-template", template_id) if template_id else None
         keys: Json = {
@@ -162,8 +168,8 @@ class Rights:
         created = {"ec2:createaction": "RunInstances"}
         if tags:
             self._need("ec2:CreateTags", place.ec2("instance"), {**tagged, **created})
-        if tags_volumes:
-            self._need("ec2:CreateTags", place.ec2("volume"), created)
+        for kind in sorted(tagged_types & _COME_WITH_A_MACHINE):
+            self._need("ec2:CreateTags", place.ec2(kind), created)
         if machine.role_arn is not None:
             self._need("iam:PassRole", machine.role_arn, {"iam:passedtoservice": "ec2.amazonaws.com"})
 

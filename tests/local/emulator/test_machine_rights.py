@@ -73,9 +73,11 @@ class Workshop:
             "spot": allow("ec2:RunInstances", f"{EC2}:spot-instances-request/*"),
             "tags": allow(
                 "ec2:CreateTags",
-                [f"{EC2}:instance/*", f"{EC2}:volume/*"],
+                f"{EC2}:instance/*",
                 {"StringEquals": {"ec2:CreateAction": ["CreateFleet", "RunInstances"]}},
             ),
+            "tags of volumes": allow("ec2:CreateTags", f"{EC2}:volume/*"),
+            "tags of interfaces": allow("ec2:CreateTags", f"{EC2}:network-interface/*"),
             "role": allow(
                 "iam:PassRole", self.passed_role, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
             ),
@@ -101,7 +103,9 @@ class Workshop:
                 }
             ],
             TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": option},
-            TagSpecifications=[{"ResourceType": "instance", "Tags": tags or RUN_TAG}],
+            TagSpecifications=[
+                {"ResourceType": kind, "Tags": tags or RUN_TAG} for kind in ("instance", "volume", "network-interface")
+            ],
         )
 
     def machine(self, tags: list[dict[str, str]]) -> str:
@@ -141,6 +145,8 @@ def test_launch_with_all_that_it_needs_is_allowed(workshop: Workshop, option: st
         ("network", "ec2:RunInstances", "network-interface/*"),
         ("spot", "ec2:RunInstances", "spot-instances-request/*"),
         ("tags", "ec2:CreateTags", "instance/*"),
+        ("tags of volumes", "ec2:CreateTags", "volume/*"),
+        ("tags of interfaces", "ec2:CreateTags", "network-interface/*"),
         ("role", "iam:PassRole", "role/passed-"),
     ],
 )

@@ -106,9 +106,12 @@ class RunInstances:
             message = "There is no Spot capacity available that matches your request."
             raise AwsError("InsufficientInstanceCapacity", message, 500) from error
         tags = _instance_tags(parameters)
+        tagged = frozenset(each.get("ResourceType", "") for each in parameters.get("TagSpecifications", ()))
         reservation_id = new_id("r")
         machines = [
-            await self._launcher.machine(pool, tags=tags, client_token=token, reservation_id=reservation_id)
+            await self._launcher.machine(
+                pool, tags=tags, tagged=tagged, client_token=token, reservation_id=reservation_id
+            )
             for _ in range(count)
         ]
         for machine in machines:
