@@ -198,6 +198,10 @@ class SpendingLedger(Protocol):
         """The machines settled that ended from one day to another, both included, oldest first."""
         ...
 
+    def late_spendings(self, first: date, last: date) -> Iterator[Spending]:
+        """Those settled on these days, too late for the digest of the day on which they ended."""
+        ...
+
     def figures(self) -> Figures | None:
         """What the cost watch saw last; None before its first look."""
         ...

@@ -52,6 +52,11 @@ def spent_partition(day: str) -> str:
     return f"SPENT#{day}"
 
 
+def late_partition(day: str) -> str:
+    """Partition key of lines settled on a day, too late for the digest of their own, e.g. `LATE#2026-11-24`."""
+    return f"LATE#{day}"
+
+
 FIGURES_PARTITION = "FIGURES"
 MONTHS_PARTITION = "SPENT#MONTHS"
 

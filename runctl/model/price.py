@@ -1,7 +1,9 @@
 """Prices of machines, and what was charged for one whose end is known."""
 
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from runctl.model.base import Model, UtcDatetime
 
@@ -50,6 +52,11 @@ class Settlement(Model):
     """What earlier machines of the run were paid for work that this one had to do again."""
 
 
+DIGEST_AFTER: Final = timedelta(hours=1)
+"""How long after midnight UTC a day's lines are waited for. Machines are settled within a quarter of an hour of their
+end, unless nobody tells a price. A digest before that tells of the day before yesterday."""
+
+
 class Spending(Model):
     """A settled machine as one line of the ledger, item `SPENT#<day> / <time>#<run>#<attempt>` of the runs table: what
     reports of days and weeks add up."""
@@ -71,3 +78,16 @@ class Spending(Model):
     recomputed_usd: Decimal
     bundled_price: bool = False
     """Whether a price in it rests on the bundled table."""
+    settled_at: UtcDatetime | None = None
+
+    @property
+    def told_on(self) -> date:
+        """The day whose digest tells of it: that of its end, or, where it was settled too late for that, of its
+        settlement. Fixed by the line itself, so that each is told once, whenever digests are sent."""
+        ended = self.ended_at.date()
+        return ended if self.settled_at is None else max(ended, (self.settled_at - DIGEST_AFTER).date())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was settled too late for the digest of the day on which it ended."""
+        return self.told_on != self.ended_at.date()

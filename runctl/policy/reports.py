@@ -107,7 +107,7 @@ def report(lines: Iterable[Spending], first: date, last: date, now: Figures | No
         by_type=_by(known, [f"{line.instance_type} {line.purchase_option}" for line in known]),
         by_run=by_run,
         names={line.run_id: line.name for line in known},
-        anomalies=_anomalies(known, by_run, total, now),
+        anomalies=_anomalies(known, (first, last), by_run, total, now),
         now=now,
     )
 
@@ -119,7 +119,10 @@ def _by(lines: Sequence[Spending], names: Sequence[str]) -> dict[str, Sums]:
     return dict(sorted(groups.items(), key=lambda group: (-group[1].usd, group[0])))
 
 
-def _anomalies(lines: Sequence[Spending], by_run: dict[str, Sums], total: Sums, now: Figures | None) -> tuple[str, ...]:
+def _anomalies(
+    lines: Sequence[Spending], days: tuple[date, date], by_run: dict[str, Sums], total: Sums, now: Figures | None
+) -> tuple[str, ...]:
+    first, last = days
     found: list[str] = []
     if len(by_run) >= ODD_OF:
         middle = median(sums.usd for sums in by_run.values())
@@ -129,16 +132,20 @@ def _anomalies(lines: Sequence[Spending], by_run: dict[str, Sums], total: Sums, 
     by_day: defaultdict[date, Decimal] = defaultdict(Decimal)
     for line in lines:
         by_day[line.ended_at.date()] += line.usd
+    by_day = defaultdict(Decimal, {day: spent for day, spent in by_day.items() if first <= day <= last})
     if len(by_day) >= ODD_OF:
         for day, spent in sorted(by_day.items()):
             others = mean(amount for other, amount in by_day.items() if other != day)
             if spent > max(WORTH_TELLING, ODD_DAY * others):
-                found.append(f"On {day} {usd(spent)} was spent; {usd(others)} a day on the others.")
+                found.append(f"On {day} {usd(spent)} was spent; {usd(others)} a day on the others with machines.")
     if total.recomputed_usd > max(WORTH_TELLING, total.usd * ODD_RECOMPUTED):
         found.append(
             f"{usd(total.recomputed_usd)} was paid for work done again after interruptions: "
             "save checkpoints more often."
         )
+    if late := [line.usd for line in lines if line.ended_at.date() < first]:
+        spent = usd(sum(late, Decimal(0)))
+        found.append(f"{spent} is of {_count(len(late), 'machine')} that ended earlier; no earlier digest has it.")
     if total.bundled_price:
         found.append("Some prices rest on the table of this version of runctl, for AWS did not tell them.")
     if now is not None and now.unpriced:

@@ -84,6 +84,7 @@ def spending_of(run: Run, attempt: Attempt, settlement: Settlement) -> Spending:
         on_demand_usd=settlement.on_demand_usd,
         recomputed_usd=settlement.recomputed_usd,
         bundled_price=rests_on_bundled(attempt),
+        settled_at=settlement.at,
     )
 
 

@@ -103,6 +103,12 @@ def spending_item(spending: Spending) -> "Item":
     return key | _fields(spending)
 
 
+def late_spending_item(spending: Spending) -> "Item":
+    """Write a line once more for the digest of the day on which it was settled."""
+    key: Item = {PARTITION_KEY: {"S": keys.late_partition(spending.told_on.isoformat())}}
+    return spending_item(spending) | key
+
+
 def spending_of(item: "Item") -> Spending:
     """Read a line of the ledger from its item."""
     return Spending.model_validate(_values(item))

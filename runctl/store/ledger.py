@@ -1,6 +1,6 @@
 """What is added up of money in the runs table: `SpendingLedger` of runctl/controller/ports.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -40,11 +40,11 @@ class LedgerTable:
 
     def spendings(self, first: date, last: date) -> Iterator[Spending]:
         """The machines settled that ended from one day to another, both included, oldest first: a question a day."""
-        day = first
-        while day <= last:
-            for item in self._partition(keys.spent_partition(day.isoformat())):
-                yield items.spending_of(item)
-            day += timedelta(days=1)
+        return self._lines(keys.spent_partition, first, last)
+
+    def late_spendings(self, first: date, last: date) -> Iterator[Spending]:
+        """Those that were settled on these days, too late for the digest of the day on which they ended."""
+        return self._lines(keys.late_partition, first, last)
 
     def figures(self) -> Figures | None:
         """What the cost watch saw last; None before its first look. Pages of an older look are left out."""
@@ -69,6 +69,13 @@ class LedgerTable:
             fields = {**(whole if number == 0 else {"at": figures.at}), "runs": _plain(page)}
             item = _figures_key(number) | {name: encode(value) for name, value in fields.items()}
             write(self._client, [{"Put": {"TableName": self._table_name, "Item": item}}])
+
+    def _lines(self, partition: Callable[[str], str], first: date, last: date) -> Iterator[Spending]:
+        day = first
+        while day <= last:
+            for item in self._partition(partition(day.isoformat())):
+                yield items.spending_of(item)
+            day += timedelta(days=1)
 
     def _partition(self, key: str) -> "Iterator[Item]":
         with aws_errors():

@@ -308,8 +308,10 @@ class RunsTable:
             _EXISTS,
             values={":zero": 0, **{f":{name}": amount for name, amount in sums.items()}},
         )
-        line = self._put(items.spending_item(spending), _IS_NEW)
-        return self._try_write([of_attempt, of_run, line, month_update(self._table_name, spending)])
+        lines = [self._put(items.spending_item(spending), _IS_NEW)]
+        if spending.is_late:
+            lines.append(self._put(items.late_spending_item(spending), _IS_NEW))
+        return self._try_write([of_attempt, of_run, *lines, month_update(self._table_name, spending)])
 
     def was_told(self, run_id: RunId, what: str) -> bool:
         """Whether people were told this of a run."""

@@ -62,6 +62,25 @@ def test_a_settled_machine_stands_in_the_ledger_and_in_its_months_sum(both: tupl
     assert (ledger.month_usd("2026-03"), ledger.month_usd("2026-04")) == (Decimal("1.25"), Decimal(0))
 
 
+@pytest.mark.parametrize(("settled_after_days", "is_late"), [(0, False), (3, True)])
+def test_a_machine_settled_too_late_for_its_days_digest_stands_on_the_day_of_its_settlement_too(
+    both: tuple[RunStore, SpendingLedger], settled_after_days: int, is_late: bool
+) -> None:
+    store, ledger = both
+    store.create_run(a_run())
+    store.begin_attempt(a_run(attempt=FIRST), an_attempt(instance_id=INSTANCE, launched_at=START, gone_at=after(600)))
+    (attempt,) = store.unsettled_attempts()
+    ended = a_spending().ended_at
+    settled = ended + timedelta(days=settled_after_days)
+    line = a_spending().model_copy(update={"settled_at": settled})
+
+    store.settle(attempt, a_settlement(), line)
+
+    assert list(ledger.spendings(ended.date(), ended.date())) == [line]
+    assert list(ledger.late_spendings(ended.date(), settled.date())) == [line] * is_late
+    assert list(ledger.late_spendings(ended.date(), settled.date() - timedelta(days=1))) == []
+
+
 @pytest.mark.parametrize("runs", [0, 1, RUNS_AN_ITEM + 1])
 def test_figures_are_read_as_they_were_kept(both: tuple[RunStore, SpendingLedger], runs: int) -> None:
     _, ledger = both

@@ -1,9 +1,13 @@
 """The daily and weekly report."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
 
 from runctl.controller.send_digest import send_digest
+from runctl.model.price import Spending
 from tests.controller.stages import to_training
 from tests.fakes.world import World
 
@@ -70,3 +74,70 @@ def test_nobody_is_told_of_nothing() -> None:
 
     assert not send(world, pages)
     assert (world.notifications.sent, pages.kept) == ([], {})
+
+
+MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def a_line(ended_h: float, settled_h: float, cents: int) -> Spending:
+    """A machine that ended and was settled so many hours after midnight, of so many cents."""
+    at = MIDNIGHT + timedelta(hours=ended_h)
+    return Spending(
+        run_id=f"r-{cents}",
+        name="digits",
+        attempt=1,
+        project="vision",
+        user="ada",
+        machine="i-1",
+        instance_type="m5.large",
+        availability_zone="us-east-1a",
+        purchase_option="spot",
+        launched_at=at - timedelta(hours=1),
+        ended_at=at,
+        usd=Decimal(cents) / 100,
+        on_demand_usd=Decimal(cents) / 100,
+        recomputed_usd=Decimal(0),
+        settled_at=MIDNIGHT + timedelta(hours=settled_h),
+    )
+
+
+LINES = (
+    a_line(1, 1.2, 1),
+    a_line(23.9, 24.1, 2),
+    a_line(23.9, 24.99, 4),
+    a_line(23.9, 25.1, 8),
+    a_line(12, 24 * 9, 16),
+    a_line(24.1, 24.3, 32),
+    a_line(5, 24 * 40, 64),
+)
+
+
+def told_cents(world: World, pages: MemoryPages, days: int) -> int:
+    """What a digest tells now was spent."""
+    if not send(world, pages, days):
+        return 0
+    line = next(each for each in world.notifications.sent[-1][1].splitlines() if each.startswith("Spent"))
+    return int(Decimal(line.split("$")[1]) * 100)
+
+
+@pytest.mark.parametrize("days", [1, 7])
+@pytest.mark.parametrize("sent_at_h", [0.2, 0.99, 7, 23.5])
+def test_every_machine_is_in_one_digest_however_late_its_price_came(days: int, sent_at_h: float) -> None:
+    world, pages = World(), MemoryPages()
+    told = 0
+    for day in range(0, 56, days):
+        world.clock.at = MIDNIGHT + timedelta(days=day, hours=sent_at_h)
+        world.runs.ledger = [line for line in LINES if line.settled_at is not None and line.settled_at <= world.clock()]
+        told += told_cents(world, pages, days)
+
+    assert told == sum(int(line.usd * 100) for line in LINES) == 127
+
+
+def test_a_digest_says_what_of_it_ended_earlier() -> None:
+    world, pages = World(), MemoryPages()
+    world.runs.ledger = [LINES[4]]
+    world.clock.at = MIDNIGHT + timedelta(days=9, hours=7)
+
+    assert send(world, pages)
+
+    assert "of 1 machine that ended earlier; no earlier digest has it." in world.notifications.sent[-1][1]

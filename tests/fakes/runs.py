@@ -261,6 +261,9 @@ class InMemoryRunStore:
             if first <= line.ended_at.date() <= last:
                 yield line
 
+    def late_spendings(self, first: date, last: date) -> Iterator[Spending]:
+        return (line for line in self.ledger if line.is_late and first <= line.told_on <= last)
+
     def figures(self) -> Figures | None:
         return self.seen
 

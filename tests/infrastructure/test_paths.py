@@ -56,6 +56,7 @@ NEED_OF_CALL = {
     ("ledger", "figures"): Need.READ_LEDGER,
     ("ledger", "month_usd"): Need.READ_LEDGER,
     ("ledger", "spendings"): Need.READ_LEDGER,
+    ("ledger", "late_spendings"): Need.READ_LEDGER,
     ("pages", "put"): Need.KEEP_PAGES,
     ("webhooks", "names"): Need.READ_WEBHOOKS,
     ("webhooks", "url"): Need.READ_WEBHOOKS,
