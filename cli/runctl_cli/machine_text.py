@@ -43,7 +43,8 @@ def machine_lines(machine: "Machine", *, online: bool | None = None, cost: "Mach
         f"Owner       {machine.owner}",
     ]
     if online is not None:
-        lines.append(f"SSM         {'online' if online else 'does not answer yet'}")
+        silent = "does not answer while it is stopped" if view.state in STOPS else "does not answer yet"
+        lines.append(f"SSM         {'online' if online else silent}")
     if machine.kept_until is not None:
         left = machine.kept_until - datetime.now(UTC)
         lines.append(f"Kept until  {clock_text(machine.kept_until)} ({duration_text(left)} left)")

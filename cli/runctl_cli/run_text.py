@@ -10,7 +10,7 @@ import click
 from runctl.model.status import Reason, RunStatus
 from runctl_cli.invocation import Invocation
 from runctl_cli.tables import table_lines
-from runctl_cli.values import duration_text, usd_text
+from runctl_cli.values import duration_text, usd_text, utc_text
 
 if TYPE_CHECKING:
     from runctl.model.attempt import Attempt
@@ -100,7 +100,7 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
     facts = [
         ("Command" if spec.command else "Script", " ".join([spec.label, shlex.join(spec.args)]).strip()),
         ("Machine", f"{' or '.join(spec.instance_types)}, {spec.purchase_option.value}"),
-        ("Submitted", f"{_clock(run.created_at)} by {run.user}; {'took' if run.ended_at else 'for'} {lasted}"),
+        ("Submitted", f"{utc_text(run.created_at)} by {run.user}; {'took' if run.ended_at else 'for'} {lasted}"),
     ]
     if run.resumed_from is not None:
         chain = [f"{since.run_id} from {since.name}" for since in invocation.client.chain(run)]
@@ -111,7 +111,7 @@ def _facts(invocation: Invocation, run: "Run", attempts: "Sequence[Attempt]") ->
         step = "" if run.checkpoint.step is None else f", step {run.checkpoint.step}"
         facts.append(("Checkpoint", f"{run.checkpoint.name}{step}, saved {age_text(run.checkpoint.saved_at)}"))
     if run.capacity_wait is not None and run.capacity_wait.next_try_at is not None and not run.status.is_terminal:
-        facts.append(("Next try", _clock(run.capacity_wait.next_try_at)))
+        facts.append(("Next try", utc_text(run.capacity_wait.next_try_at)))
         facts.extend(("Refused", refusal) for refusal in run.capacity_wait.refusals[:_REFUSALS_SHOWN])
     cost = run_cost(attempts, now)
     parts = [usd_text(cost.accrued_usd) + ("" if cost.is_complete else " for the machines whose price is known")]
@@ -176,13 +176,9 @@ def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
         attempt.instance_type or "",
         attempt.availability_zone or "",
         "" if attempt.purchase_option is None else attempt.purchase_option.value,
-        _clock(started),
+        utc_text(started),
         duration_text((attempt.ended_at or datetime.now(UTC)) - started),
         "" if attempt.reason is None else attempt.reason.value,
         "" if attempt.exit_code is None else str(attempt.exit_code),
         "" if attempt.resumed_from_step is None else str(attempt.resumed_from_step),
     )
-
-
-def _clock(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

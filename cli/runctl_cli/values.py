@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Generic, TypeVar
 
@@ -182,3 +182,8 @@ def parse_ports(text: str) -> tuple[int, int]:
     if not all(1 <= port <= 65_535 for port in ports):
         raise ValueError(f"{text!r} is not a port, or two with a colon, e.g. 6006 or 16006:6006")
     return ports
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment in UTC, to the second; that it is UTC is said beside it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

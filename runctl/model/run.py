@@ -195,6 +195,8 @@ class RunRequest(Model):
     @property
     def label(self) -> str:
         """What is run, as people type it, without its arguments and not too long."""
+        if self.keep_machine_s is not None:
+            return "a machine to keep"
         words = self.command or (("python", "-m", self.module) if self.module else (self.script,))
         text = shlex.join(words)
         return text if len(text) <= _LABEL_CHARACTERS else f"{text[: _LABEL_CHARACTERS - 1]}…"

@@ -94,6 +94,22 @@ def test_create_that_waits_names_the_machine_and_what_to_do_with_it(runctl: Comm
     assert f"Created on-demand instance: {MACHINE}" in answer.stderr
     assert "Instance ready and SSM connected" in answer.stderr
     assert f"runctl aws train {MACHINE} SCRIPT" in answer.stderr
+    assert "true" not in answer.stderr, "what the machine's own run does is of no interest"
+
+
+def test_create_names_no_stop_for_a_spot_machine_which_ec2_does_not_stop(runctl: CommandLine) -> None:
+    def be_there(run: Run) -> None:
+        ended = run.model_copy(update={"status": RunStatus.SUCCEEDED, "reason": Reason.COMPLETED})
+        runctl.deployment.add(ended, an_attempt(run.run_id, purchase_option=PurchaseOption.SPOT))
+        runctl.deployment.machines.add(MACHINE, run_id=run.run_id, purchase_option=PurchaseOption.SPOT)
+
+    runctl.deployment.runs.on_create = be_there
+
+    answer = runctl("aws", "create", "t3.micro", "--spot", "--wait")
+
+    assert f"Created spot instance: {MACHINE}" in answer.stderr
+    assert f"runctl aws terminate {MACHINE}" in answer.stderr
+    assert "aws stop" not in answer.stderr
 
 
 @pytest.mark.parametrize(("there", "exit_code", "says"), [(49, 0, "49 machines already"), (50, 4, "the limit is 50")])
@@ -189,6 +205,7 @@ def test_status_says_whose_it_is_until_when_and_what_trains_on_it(runctl: Comman
 
     assert (data["state"], data["ssm_online"], data["owner"]) == ("running", True, "ada")
     assert (data["busy_with"], data["kept_until"]) == (LATER, "2026-11-25T09:25:00.000Z")
+    assert "Kept until  2026-11-25 09:25:00 UTC (" in runctl("aws", "status", MACHINE).stdout
 
 
 def test_status_says_what_it_costs(runctl: CommandLine) -> None:
@@ -208,7 +225,9 @@ def test_status_of_a_stopped_machine_says_what_its_disk_costs(runctl: CommandLin
     data = runctl.json("aws", "status", MACHINE).data
 
     assert data["usd_per_hour"] == pytest.approx(100 * 0.08 / 730, abs=1e-6)
-    assert "an hour for its disk, while it is stopped" in runctl("aws", "status", MACHINE).stdout
+    text = runctl("aws", "status", MACHINE).stdout
+    assert "an hour for its disk, while it is stopped" in text
+    assert "SSM         does not answer while it is stopped" in text
 
 
 def test_resources_show_a_stopped_machine_at_the_price_of_its_disk(runctl: CommandLine) -> None:

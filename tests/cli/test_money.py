@@ -1,7 +1,7 @@
 """`runctl estimate`, `cost`, `resources` and `notify`."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from runctl.model.machine import MachineState, MachineView
 from runctl.model.names import Tag
 from runctl.model.price import PriceSource, PriceStep, Spending
 from runctl.model.run import PurchaseOption
+from runctl_cli.values import usd_text
 from tests.cli.command_line import CommandLine
 from tests.client.deployment import NOW, a_run, an_attempt
 
@@ -185,8 +186,22 @@ def test_resources_show_each_machine_with_what_it_costs(runctl: CommandLine) -> 
 
     assert (told["state"], told["has_run"], told["public_address"]) == ("running", True, "198.51.100.7")
     assert told["cost_usd"] == pytest.approx(2 * told["usd_per_hour"], abs=0.001)
-    assert "198.51.100.7" in runctl("resources", "list").stdout
-    assert "COST" in runctl("resources", "cost").stdout
+    listed, costs = runctl("resources", "list").stdout, runctl("resources", "cost").stdout
+    assert "198.51.100.7" in listed
+    assert "COST" in listed
+    assert "COST" in costs
+
+
+@pytest.mark.parametrize("verb", ["list", "cost"])
+def test_resources_end_with_what_all_machines_cost(runctl: CommandLine, verb: str) -> None:
+    other = a_machine(instance_id=InstanceId("i-0000000000000cafe"), launched_at=datetime.now(UTC) - timedelta(hours=2))
+    runctl.deployment.machines.put(a_machine(launched_at=datetime.now(UTC) - timedelta(hours=1)), other)
+    each = data(runctl, "resources", verb)["resources"]
+
+    last = runctl("resources", verb).stdout.splitlines()[-1]
+
+    spent, hourly = (sum(Decimal(str(one[name])) for one in each) for name in ("cost_usd", "usd_per_hour"))
+    assert last == f"2 machines: {usd_text(spent)} so far, {usd_text(hourly)} an hour."
 
 
 def test_a_machine_without_a_run_is_priced_by_its_pool_and_named(runctl: CommandLine) -> None:
@@ -207,7 +222,9 @@ def test_the_summary_counts_machines_and_money(runctl: CommandLine) -> None:
 
     assert (told["machines"], told["without_run"], told["public_addresses"]) == (2, 2, 2)
     assert told["by_type"] == {"t3.micro on-demand": 1, "t3.micro spot": 1}
-    assert "Machines   2, 2 of them without a run" in runctl("resources", "summary").stdout
+    text = runctl("resources", "summary").stdout
+    assert "Machines   2, 2 of them without a run" in text
+    assert f"Cost       {usd_text(Decimal(str(told['cost_usd'])))} so far" in text
 
 
 def test_without_machines_it_says_so(runctl: CommandLine) -> None:

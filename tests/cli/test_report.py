@@ -13,7 +13,8 @@ def test_report_is_written_beside_and_its_path_is_the_answer(runctl: CommandLine
     text, data = runctl("report", "last"), runctl.json("report", "last").data
 
     path = project / f"report-{run.run_id}.html"
-    assert (text.exit_code, text.stdout, text.stderr) == (0, f"report-{run.run_id}.html\n", "")
+    assert (text.exit_code, text.stdout) == (0, f"report-{run.run_id}.html\n")
+    assert text.stderr == f"Open it in a browser: {path.as_uri()}\n"
     assert data == {"path": str(path.resolve()), "run_ids": [run.run_id], "bytes": path.stat().st_size}
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 

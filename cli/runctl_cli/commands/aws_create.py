@@ -118,9 +118,11 @@ def _wait(invocation: Invocation, run: "Run") -> None:
     def text() -> None:
         click.echo(machine.instance_id)
         invocation.say("Instance ready and SSM connected")
+        # EC2 stops no spot machine of this kind: to name the command would be a trap.
+        stop = (f"runctl aws stop {machine.instance_id}", "stop it, and keep its disk")
         invocation.say_next(
             (f"runctl aws train {machine.instance_id} SCRIPT --wait", "train on it"),
-            (f"runctl aws stop {machine.instance_id}", "stop it, and keep its disk"),
+            *(() if machine.view.purchase_option is PurchaseOption.SPOT else (stop,)),
             (f"runctl aws terminate {machine.instance_id}", "end it"),
         )
 

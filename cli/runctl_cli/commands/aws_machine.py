@@ -86,7 +86,11 @@ def start(invocation: Invocation, instance_id: str, wait: bool) -> None:
 
     def text() -> None:
         click.echo("Instance ready and SSM connected" if wait else f"{instance_id} starts.")
-        invocation.say_next((f"runctl aws wait-ssm {instance_id}", "wait until it can be trained on"))
+        invocation.say_next(
+            (f"runctl aws train {instance_id} SCRIPT --wait", "train on it")
+            if wait
+            else (f"runctl aws wait-ssm {instance_id}", "wait until it can be trained on")
+        )
 
     invocation.answer(machine_document(machine, online=True if wait else None), text)
 
@@ -135,7 +139,12 @@ def terminate(invocation: Invocation, instance_id: str, now: bool, yes: bool) ->
         _ask(machine, now=now)
     _free(invocation, machines, machine, at_once=now)
     machine = machines.terminate(instance_id)
-    invocation.answer(machine_document(machine), lambda: click.echo(f"{instance_id} ends."))
+
+    def text() -> None:
+        click.echo(f"{instance_id} ends.")
+        invocation.say_next(("runctl resources list", "the machines that are paid for"))
+
+    invocation.answer(machine_document(machine), text)
 
 
 def _free(invocation: Invocation, machines: "Machines", machine: "Machine", *, at_once: bool = False) -> None:

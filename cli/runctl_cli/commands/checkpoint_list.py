@@ -1,6 +1,5 @@
 """`runctl checkpoint list`."""
 
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +8,7 @@ from runctl_cli.invocation import Invocation
 from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
 from runctl_cli.tables import table_lines
-from runctl_cli.values import bytes_text
+from runctl_cli.values import bytes_text, utc_text
 
 if TYPE_CHECKING:
     from runctl.model.checkpoint import Manifest
@@ -56,5 +55,5 @@ def _row(manifest: "Manifest") -> tuple[str, ...]:
         "" if manifest.step is None else str(manifest.step),
         str(manifest.attempt),
         bytes_text(total_bytes(manifest)),
-        manifest.saved_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        utc_text(manifest.saved_at),
     )

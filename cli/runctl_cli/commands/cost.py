@@ -99,7 +99,7 @@ def _report(invocation: Invocation, since: timedelta, by: str, *, is_digest: boo
             (name, str(len(sums.runs)), *map(_usd, (sums.usd, sums.saved_usd, sums.recomputed_usd)))
             for name, sums in told.groups(GroupBy(by)).items()
         ]
-        for line in table_lines((by.upper(), "RUNS", "SPENT", "SAVED", "RECOMPUTED"), rows):
+        for line in table_lines((by.upper(), "RUNS", "SPENT", "SAVED", "RECOMPUTED"), rows) if rows else ():
             click.echo(line)
         click.echo(f"{_usd(told.total.usd)} spent since {told.first} (UTC) on machines that have ended.")
         if unsettled.machines:

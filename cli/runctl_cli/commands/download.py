@@ -74,7 +74,12 @@ def download(
         "files": [_file(each, target) for each in fetched],
         "logs": [str(path.relative_to(target)) for path in kept],
     }
-    invocation.answer(data, lambda: _tell(invocation, fetched, kept))
+
+    def text() -> None:
+        _tell(invocation, fetched, kept)
+        invocation.say_next((f"runctl report {run.run_id}", "a page about it"))
+
+    invocation.answer(data, text)
 
 
 def _nothing(run: "Run", *, latest: bool, outputs: bool) -> NotFoundError:

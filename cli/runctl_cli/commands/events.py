@@ -1,12 +1,11 @@
 """`runctl events`."""
 
-from datetime import UTC
-
 import click
 
 from runctl_cli.invocation import Invocation
 from runctl_cli.known_runs import complete_runs
 from runctl_cli.root import Verb
+from runctl_cli.values import utc_text
 
 EXAMPLES = """\b
 Examples:
@@ -30,7 +29,7 @@ def events(invocation: Invocation, run_name: str) -> None:
     def text() -> None:
         width = max((len(event.kind.value) for event in timeline), default=0)
         for event in timeline:
-            clock = event.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+            clock = utc_text(event.at)
             attempt = "" if event.attempt is None else str(event.attempt)
             click.echo(f"{clock}  {attempt:<2} {event.kind.value:<{width}}  {event.text}")
 

@@ -79,10 +79,19 @@ def print_log(
 
     ended = client.run(run.run_id)
     error = error_of_end(ended)
-    if ended.reason is not None and error is None:
-        invocation.say("Training completed successfully")
+    is_success = ended.reason is not None and error is None
+
+    def text() -> None:
+        if is_success:
+            invocation.say("Training completed successfully")
+            invocation.say_next(
+                (f"runctl download {run.run_id}", "fetch its newest checkpoint and its outputs"),
+                (f"runctl report {run.run_id}", "a page about it"),
+            )
+
     invocation.answer(
         {"run_id": run.run_id, "lines": lines},
+        text,
         errors=() if error is None else (error,),
         exit_code=0 if ended.reason is None else EXIT_CODE_OF_REASON[ended.reason],
     )

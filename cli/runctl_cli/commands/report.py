@@ -44,6 +44,11 @@ def report(invocation: Invocation, run_names: tuple[str, ...], path: Path | None
             f"The report cannot be written to {target}: {error.strerror}.", hint="Choose another file with --to."
         ) from error
     data = {"path": str(target.resolve()), "run_ids": [run.run_id for run in runs], "bytes": target.stat().st_size}
-    invocation.answer(data, lambda: click.echo(target))
-    if not any(run.status.is_terminal for run in runs):
-        invocation.say("It shows how things stand now; write it again later for the rest.")
+
+    def text() -> None:
+        click.echo(target)
+        if not all(run.status.is_terminal for run in runs):
+            invocation.say("It shows how things stand now; write it again later for the rest.")
+        invocation.say(f"Open it in a browser: {target.resolve().as_uri()}")
+
+    invocation.answer(data, text)

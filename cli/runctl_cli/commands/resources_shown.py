@@ -12,6 +12,8 @@ from runctl_cli.tables import table_lines
 from runctl_cli.values import duration_text, usd_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runctl.client.money import Resource
 
 
@@ -21,9 +23,9 @@ def list_resources(invocation: Invocation) -> None:
     """List the machines that are paid for.
 
     Every machine of this account and Region with runctl's tag that has not ended, whoever launched it, with its state,
-    price, uptime and addresses.
+    price, uptime, addresses and cost so far.
     """
-    head = ("MACHINE", "STATE", "TYPE", "ZONE", "OPTION", "RUN", "UP", "$/H", "PUBLIC", "PRIVATE")
+    head = ("MACHINE", "STATE", "TYPE", "ZONE", "OPTION", "RUN", "UP", "$/H", "COST", "PUBLIC", "PRIVATE")
 
     def row(each: "Resource", now: datetime) -> tuple[str, ...]:
         view = each.machine
@@ -36,6 +38,7 @@ def list_resources(invocation: Invocation) -> None:
             _run(each),
             duration_text(each.uptime(now)),
             _usd(each.usd_per_hour),
+            _usd(each.usd),
             view.public_address,
             view.private_address,
         )
@@ -75,7 +78,8 @@ def summary(invocation: Invocation) -> None:
             click.echo(f"           {count} {kind}")
         click.echo(f"Addresses  {told['public_addresses']} public")
         unknown = f", {told['unpriced']} at a price that is not known" if told["unpriced"] else ""
-        click.echo(f"Cost       {usd_text(Decimal(str(told['usd_per_hour'])))} an hour{unknown}")
+        spent, hourly = (usd_text(Decimal(str(told[name]))) for name in ("cost_usd", "usd_per_hour"))
+        click.echo(f"Cost       {spent} so far, {hourly} an hour{unknown}")
         if told["month_usd"] is not None:
             month, more = (usd_text(Decimal(str(told[name]))) for name in ("month_usd", "forecast_usd"))
             click.echo(f"Month      {month} so far; open runs may cost {more} more until their limits")
@@ -99,8 +103,20 @@ def _answer_table(invocation: Invocation, head: tuple[str, ...], row: object) ->
             return
         for line in table_lines(head, [of(each, now) for each in found]):
             click.echo(line)
+        click.echo(_total(found))
 
     invocation.answer({"resources": [resource_document(each, now) for each in found]}, text)
+
+
+def _total(found: "Sequence[Resource]") -> str:
+    machines = "1 machine" if len(found) == 1 else f"{len(found)} machines"
+    spent, hourly = (
+        sum((amount for amount in amounts if amount is not None), Decimal(0))
+        for amounts in ([each.usd for each in found], [each.usd_per_hour for each in found])
+    )
+    unpriced = sum(each.usd_per_hour is None for each in found)
+    unknown = f", without {unpriced} at a price that is not known" if unpriced else ""
+    return f"{machines}: {usd_text(spent)} so far, {usd_text(hourly)} an hour{unknown}."
 
 
 def _run(resource: "Resource") -> str:
