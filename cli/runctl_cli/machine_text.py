@@ -1,6 +1,7 @@
 """A machine as people and as programs read it."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from runctl.client.money import number
@@ -9,7 +10,10 @@ from runctl.policy.pauses import STOPS
 from runctl_cli.values import duration_text, usd_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runctl.client.machines import Machine, MachineCost
+    from runctl.client.money import Resource
 
 
 def machine_document(
@@ -56,3 +60,15 @@ def machine_lines(machine: "Machine", *, online: bool | None = None, cost: "Mach
     elif machine.last_run is not None:
         lines.append(f"Last run    {machine.last_run.run_id} ({machine.last_run.status.value})")
     return lines
+
+
+def total_text(found: "Sequence[Resource]") -> str:
+    """Say what all these machines cost together."""
+    machines = "1 machine" if len(found) == 1 else f"{len(found)} machines"
+    spent, hourly = (
+        sum((amount for amount in amounts if amount is not None), Decimal(0))
+        for amounts in ([each.usd for each in found], [each.usd_per_hour for each in found])
+    )
+    unpriced = sum(each.usd_per_hour is None for each in found)
+    unknown = f", without {unpriced} at a price that is not known" if unpriced else ""
+    return f"{machines}: {usd_text(spent)} so far, {usd_text(hourly)} an hour{unknown}."

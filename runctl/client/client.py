@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from runctl.client.choosing import choose_types
 from runctl.client.code_memory import default_folder
@@ -30,7 +30,7 @@ from runctl.client.resuming import (
 from runctl.client.spec import RunSpec
 from runctl.client.submitting import submit
 from runctl.client.tidying import Tidying
-from runctl.errors import InvalidSpec
+from runctl.errors import InvalidSpec, RunctlError
 from runctl.model.ids import InstanceId, RunId, new_run_id
 from runctl.model.machine import MachineType
 from runctl.model.run import PurchaseOption, ResumedFrom, Run, RunRequest
@@ -39,6 +39,11 @@ from runctl.model.stop import StopAction, StopAnswer, StopCommand
 from runctl.policy.budget_limits import default_max_cost
 from runctl.policy.instance_profiles import role_of
 from runctl.policy.needs import Needs
+
+_BROKEN_OFF: Final = (
+    "Nothing was launched, and nothing goes on costing. What of the project arrived is not sent again: give the "
+    "command once more. There is nothing to undo: the bucket forgets what no run uses."
+)
 
 
 class Client(Reading):
@@ -199,7 +204,11 @@ class Client(Reading):
     ) -> SyncedCode:
         """Send what of a project is not in the bucket; launches nothing. Raises InvalidSpec for a file that cannot
         be read, or changes meanwhile."""
-        return self._code_sync().send(root, files, on_bytes)
+        try:
+            return self._code_sync().send(root, files, on_bytes)
+        except RunctlError as error:
+            error.hint = f"{error.hint} {_BROKEN_OFF}".strip()
+            raise
 
     def _code_sync(self) -> CodeSync:
         return CodeSync(self._deployment.code, self._memory_folder or default_folder(), self._now)

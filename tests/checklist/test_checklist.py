@@ -278,6 +278,16 @@ def test_spot_machine_is_created_by_name_and_a_refusal_says_what_to_do() -> None
     )
 
 
+def test_partial_failures_say_what_exists_what_it_costs_how_to_go_on_and_how_to_undo() -> None:
+    shown_by(
+        "cli/test_partial_failures.py::test_three_of_five_machines_are_told_with_their_cost_when_the_fourth_is_refused",
+        "cli/test_partial_failures.py::test_sync_that_broke_off_says_that_nothing_costs_and_goes_on_where_it_was",
+        "client/test_code_sync.py::test_upload_that_broke_off_is_taken_up_where_it_was",
+        "local/checklist/test_partial_failures.py"
+        "::test_run_whose_command_line_was_killed_goes_on_and_says_how_to_come_back_and_to_undo",
+    )
+
+
 def test_help_is_kept_at_three_widths() -> None:
     shown_by("cli/test_contract.py::test_help_is_the_one_that_is_kept")
 

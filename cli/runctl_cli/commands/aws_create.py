@@ -1,13 +1,17 @@
 """`runctl aws create`."""
 
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from runctl.errors import RunctlError
 from runctl.model import timing
 from runctl.model.run import PurchaseOption
+from runctl.model.timeline import TimelineKind
 from runctl_cli.invocation import Invocation
 from runctl_cli.launching import confirm_cost, sending
 from runctl_cli.parameters import DURATION
@@ -15,6 +19,9 @@ from runctl_cli.root import Verb
 
 if TYPE_CHECKING:
     from runctl.model.run import Run
+
+_REFUSED = (4, 5)
+"""Exit codes of what AWS, the limit of machines or a budget refused (docs/errors.md)."""
 
 EXAMPLES = """\b
 Examples:
@@ -55,37 +62,66 @@ def create(
     client, configuration = invocation.client, invocation.configuration
     kept = keep_for or timing.KEPT_FOR
     limits = configuration.settings.machines
-    count = client.machines.check_room(limits.most)
-    if count >= limits.warn_above:
-        invocation.say(f"Note: there are {count} machines already (runctl resources list).")
-    place = client.place
-    invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
-    option = PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
-    project = configuration.settings.project.name or configuration.folder.name
-    with creation(
-        instance_types,
-        option,
-        keep_for=kept,
-        disk_gib=disk_gib,
-        name=name,
-        project=project,
-        instance_profile=iam_instance_profile,
-    ) as prepared:
-        cost = client.estimate(instance_types, option, runtime=kept, disk_gib=disk_gib)
-        # What the machine may cost counts, not the minutes until it is ready.
-        plan = replace(client.plan(prepared), estimate=cost)
-        confirm_cost(invocation, f"A machine to keep, {' or '.join(instance_types)}", cost, yes=yes)
-        _, on_bytes = sending(invocation)
-        run = client.launch(plan, on_bytes=on_bytes)
-    if wait:
-        _wait(invocation, run)
+    with _telling_what_is_there(invocation, instance_types):
+        count = client.machines.check_room(limits.most)
+        if count >= limits.warn_above:
+            invocation.say(f"Note: there are {count} machines already (runctl resources list).")
+        place = client.place
+        invocation.say(f"Target {configuration.settings.target.value}, account {place.account}, region {place.region}.")
+        option = PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND
+        project = configuration.settings.project.name or configuration.folder.name
+        with creation(
+            instance_types,
+            option,
+            keep_for=kept,
+            disk_gib=disk_gib,
+            name=name,
+            project=project,
+            instance_profile=iam_instance_profile,
+        ) as prepared:
+            cost = client.estimate(instance_types, option, runtime=kept, disk_gib=disk_gib)
+            # What the machine may cost counts, not the minutes until it is ready.
+            plan = replace(client.plan(prepared), estimate=cost)
+            confirm_cost(invocation, f"A machine to keep, {' or '.join(instance_types)}", cost, yes=yes)
+            _, on_bytes = sending(invocation)
+            run = client.launch(plan, on_bytes=on_bytes)
+        if wait:
+            _wait(invocation, run)
+            return
+
+        def text() -> None:
+            click.echo(run.run_id)
+            invocation.say_next((f"runctl wait {run.run_id}", "wait until it is ready, and say which it is"))
+
+        invocation.answer({"run_id": run.run_id, "instance_id": None}, text)
+
+
+@contextmanager
+def _telling_what_is_there(invocation: Invocation, instance_types: tuple[str, ...]) -> Generator[None]:
+    """When AWS, or a limit, refuses one more machine: say which are there, what they cost, how to go on or back."""
+    try:
+        yield
+    except RunctlError as error:
+        if error.exit_code in _REFUSED:
+            with suppress(RunctlError):
+                _tell_what_is_there(invocation, instance_types)
+        raise
+
+
+def _tell_what_is_there(invocation: Invocation, instance_types: tuple[str, ...]) -> None:
+    from runctl_cli.machine_text import total_text
+
+    found = invocation.client.resources()
+    if not found:
+        invocation.say("No machine is there, and none costs anything.")
         return
-
-    def text() -> None:
-        click.echo(run.run_id)
-        invocation.say_next((f"runctl wait {run.run_id}", "wait until it is ready, and say which it is"))
-
-    invocation.answer({"run_id": run.run_id, "instance_id": None}, text)
+    invocation.say(f"What is there stays: {total_text(found)}")
+    invocation.say_next(
+        ("runctl resources cost", "which they are, and what each has cost"),
+        (f"runctl aws create {' '.join(instance_types)} --wait", "try for another one again"),
+        ("runctl aws terminate INSTANCE", "end one of them"),
+        ("runctl resources stop-all", "end all your runs and stop the machines that you keep"),
+    )
 
 
 def _wait(invocation: Invocation, run: "Run") -> None:
@@ -96,8 +132,14 @@ def _wait(invocation: Invocation, run: "Run") -> None:
     client = invocation.client
     told = False
 
+    waits: set[str] = set()
+
     def tell(current: "Run") -> None:
         nonlocal told
+        for event in client.events(current.run_id):
+            if event.kind is TimelineKind.WAITING_FOR_CAPACITY and event.event_id not in waits:
+                waits.add(event.event_id)
+                invocation.say(event.text)
         attempt = next((each for each in client.attempts(current.run_id) if each.instance_id is not None), None)
         if attempt is not None and attempt.purchase_option is not None and not told:
             told = True
@@ -107,10 +149,11 @@ def _wait(invocation: Invocation, run: "Run") -> None:
     try:
         ended = client.wait(run.run_id, tell)
     except KeyboardInterrupt:
-        answer_detached(invocation, run, {"run_id": run.run_id, "instance_id": None})
+        answer_detached(invocation, run, {"run_id": run.run_id, "instance_id": None}, again=f"runctl wait {run.run_id}")
         return
     error = error_of_end(ended)
     if error is not None:
+        error.hint = f"See what was tried with: runctl events {run.run_id}"
         raise error
     instance_id = client.attempts(run.run_id)[-1].instance_id
     machine = client.machines.find(str(instance_id))

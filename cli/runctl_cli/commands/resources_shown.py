@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from runctl_cli.invocation import Invocation
+from runctl_cli.machine_text import total_text
 from runctl_cli.root import Verb
 from runctl_cli.tables import table_lines
 from runctl_cli.values import duration_text, usd_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from runctl.client.money import Resource
 
 
@@ -103,20 +102,9 @@ def _answer_table(invocation: Invocation, head: tuple[str, ...], row: object) ->
             return
         for line in table_lines(head, [of(each, now) for each in found]):
             click.echo(line)
-        click.echo(_total(found))
+        click.echo(total_text(found))
 
     invocation.answer({"resources": [resource_document(each, now) for each in found]}, text)
-
-
-def _total(found: "Sequence[Resource]") -> str:
-    machines = "1 machine" if len(found) == 1 else f"{len(found)} machines"
-    spent, hourly = (
-        sum((amount for amount in amounts if amount is not None), Decimal(0))
-        for amounts in ([each.usd for each in found], [each.usd_per_hour for each in found])
-    )
-    unpriced = sum(each.usd_per_hour is None for each in found)
-    unknown = f", without {unpriced} at a price that is not known" if unpriced else ""
-    return f"{machines}: {usd_text(spent)} so far, {usd_text(hourly)} an hour{unknown}."
 
 
 def _run(resource: "Resource") -> str:
