@@ -33,6 +33,7 @@ class Container:
         self._name: str = spec["name"]
         self._create: list[str] = spec["create"]
         self._variables = Path(spec["variables"])
+        self._leftovers: str = spec["leftovers"]
         self._init: int | None = None
         self._hears = False
 
@@ -41,6 +42,7 @@ class Container:
         signal.signal(signal.SIGTERM, self._pass_on)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         self.remove()  # one that an earlier start left
+        self._remove_leftovers()
         try:
             created = self._ask(*self._create, is_shown=True)
             self._variables.unlink(missing_ok=True)
@@ -67,6 +69,12 @@ class Container:
                 if self._ask("inspect", self._name).returncode:
                     return
             time.sleep(LOOK_S)
+
+    def _remove_leftovers(self) -> None:
+        """Remove containers of earlier attempts on this machine: it has one training at a time."""
+        with suppress(OSError, subprocess.TimeoutExpired):
+            for each in self._ask("ps", "--all", "--quiet", "--filter", self._leftovers).stdout.split():
+                self._ask("rm", "--force", each)
 
     def _listen(self) -> None:
         """Have a handler for SIGUSR1 as long as the container's main process has one."""

@@ -30,6 +30,10 @@ _ECR: Final = re.compile(r"^\d{12}\.dkr\.ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.c
 _REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _READ_ONLY: Final = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly"
 
+MACHINE_LABEL: Final = "runctl.machine"
+"""Of containers: by it those are found that an attempt left on a machine that is kept, all of whose keepers were
+killed. Machines of the local target share one docker."""
+
 _CONFIGURATION: Final = "DOCKER_CONFIG"
 _OF_THE_MACHINE: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT")
 _OURS: Final = "RUNCTL_"
@@ -146,6 +150,7 @@ def write_spec(
         "tool": image.tool,
         "name": name,
         "variables": str(file),
+        "leftovers": f"label={MACHINE_LABEL}={job.instance_id}",
         "create": create_command(image, name, command, file, sorted(by_name), mounted, folder, job),
     }
     write_private(folder.container, json.dumps(spec))
@@ -172,7 +177,8 @@ def create_command(
     if image.has_gpus:
         gpus = ("--device", "nvidia.com/gpu=all") if Path(image.tool).name == "podman" else ("--gpus", "all")
     return [
-        *("create", "--name", name, "--label", f"runctl.run={job.run_id}", "--pull", "never"),
+        *("create", "--name", name, "--label", f"runctl.run={job.run_id}"),
+        *("--label", f"{MACHINE_LABEL}={job.instance_id}", "--pull", "never"),
         *("--init", "--network", "host", "--ipc", "host", "--ulimit", "memlock=-1", "--log-driver", "none"),
         *gpus,
         *("--user", f"{os.getuid()}:{os.getgid()}", "--workdir", str(folder.code)),

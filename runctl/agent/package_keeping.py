@@ -1,4 +1,7 @@
-"""Leaves the packages that an attempt installed to the next one, beside its training and at nobody's cost."""
+"""Leaves the packages that an attempt installed to the next one, beside its training and at nobody's cost.
+
+What is still to be kept is noted, so that an agent that is started again begins anew with it.
+"""
 
 import json
 import shutil
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from runctl.agent import package_pack
+from runctl.agent.note import Note
 from runctl.agent.object_store import ObjectStore
 from runctl.agent.package_cache import PACKED
 from runctl.agent.run_log import Say
@@ -51,6 +55,7 @@ class PackageKeeping:
         identity: dict[str, str | int],
         is_unwanted: Callable[[], bool],
         say: Say,
+        note: Note,
         *,
         worth_s: float = WORTH_S,
         delay_s: float = DELAY_S,
@@ -62,6 +67,7 @@ class PackageKeeping:
         self._identity = identity
         self._is_unwanted = is_unwanted
         self._say = say
+        self._note = note
         self._worth_s = worth_s
         self._delay_s = delay_s
         self._stop = threading.Event()
@@ -69,23 +75,34 @@ class PackageKeeping:
     def begin(self, installed: Installed | None) -> None:
         """Keep them, when it is worth it; returns at once."""
         if self._prefix and installed is not None and installed.seconds >= self._worth_s:
-            threading.Thread(target=self._run, args=(installed,), name="packages", daemon=True).start()
+            self._note.write({"content": installed.content})
+            self._begin(installed.content)
+
+    def go_on(self) -> None:
+        """Keep what the agent before this one had not yet kept."""
+        noted = self._note.read()
+        if noted is not None and noted["content"] is not None:
+            self._begin(str(noted["content"]))
 
     def end(self) -> None:
         """Give up what is not done."""
         self._stop.set()
 
-    def _run(self, installed: Installed) -> None:
+    def _begin(self, content: str) -> None:
+        threading.Thread(target=self._run, args=(content,), name="packages", daemon=True).start()
+
+    def _run(self, content: str) -> None:
         if self._stop.wait(self._delay_s):
             return
         try:
-            self.keep(installed)
+            self.keep(content)
+            self._note.write({"content": None})
         except OSError as error:
             self._say(f"the packages could not be kept for a later attempt: {error}")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def keep(self, installed: Installed) -> None:
+    def keep(self, content: str) -> None:
         """Pack, upload, and write the listing last: packages without one do not exist. Raises OSError."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
@@ -99,7 +116,7 @@ class PackageKeeping:
             stored = self._store.put_file(key, path)
             path.unlink()
             files.append({"path": path.name, "key": key, "bytes": stored.bytes, "sha256": stored.sha256})
-        listing = {"version": 1, **self._identity, "content": installed.content, "files": files}
+        listing = {"version": 1, **self._identity, "content": content, "files": files}
         self._store.put(f"{self._prefix}packages.json", json.dumps(listing).encode())
         size = sum(int(file["bytes"]) for file in files) / 1e6
         self._say(f"the packages are kept for a later attempt ({size:,.1f} MB)")

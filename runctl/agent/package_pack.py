@@ -22,11 +22,18 @@ At idle priority it might never be done before the machine is taken back."""
 TOO_LARGE = 27
 """Exit code (`EFBIG`): there would be more than is worth keeping."""
 
+ORPHANED = 75
+"""Exit code (`EX_TEMPFAIL`): the agent that waits for it is gone, and the next one packs anew."""
+
 _BLOCK_BYTES = 1024 * 1024
 
 
 class TooLargeError(Exception):
     """There would be more than is worth keeping."""
+
+
+class OrphanedError(Exception):
+    """Nobody waits for what is packed."""
 
 
 class Pieces:
@@ -84,8 +91,16 @@ def piece(folder: Path, number: int) -> Path:
 
 
 def pack(source: Path, names: Sequence[str], target: Path, piece_bytes: int, limit_bytes: int) -> None:
-    """Write what there is of `names` in `source` to pieces in `target`. Raises TooLargeError."""
+    """Write what there is of `names` in `source` to pieces in `target`. Raises TooLargeError, or OrphanedError once the
+    process that asked for it is gone."""
     out = Pieces(target, piece_bytes, limit_bytes)
+    parent = os.getppid()
+
+    def still_wanted(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        if os.getppid() != parent:
+            raise OrphanedError
+        return member
+
     try:
         with (
             gzip.GzipFile(fileobj=cast("BinaryIO", out), mode="wb", compresslevel=COMPRESSION) as squeezed,
@@ -93,7 +108,7 @@ def pack(source: Path, names: Sequence[str], target: Path, piece_bytes: int, lim
         ):
             for name in names:
                 if (source / name).exists():
-                    archive.add(source / name, name)
+                    archive.add(source / name, name, filter=still_wanted)
     finally:
         out.close()
 
@@ -123,6 +138,8 @@ def main(arguments: Sequence[str]) -> int:
         pack(Path(source), names, Path(target), int(piece_bytes), int(limit_bytes))
     except TooLargeError:
         return TOO_LARGE
+    except OrphanedError:
+        return ORPHANED
     return 0
 
 

@@ -80,6 +80,7 @@ class Parts:
             {"run_id": job.run_id, "attempt": job.attempt},
             lambda: self.notices.notice is not None or self.lookout.leaving is not None,
             say,
+            Note(folder.note("packages"), say),
         )
         self.room = HeldRoom(folder.held_room, warn)
         self.fence = Fence(job, self.store, self.events, clock, world.wait, say)
@@ -93,6 +94,11 @@ class Parts:
         """Follow a training from its start; `installed` are packages that may be kept."""
         self.observing.boards.training_began(began_at)
         self.packages.begin(installed)
+
+    def take_hold(self, began_at: float) -> None:
+        """Follow a training that an agent before this one started."""
+        self.observing.boards.training_began(began_at)
+        self.packages.go_on()
 
     def look_at_the_clock(self) -> None:
         """Tell of a clock that is wrong; all that the agent does itself is corrected."""

@@ -136,7 +136,7 @@ class Supervisor:
         if training is not None:
             self._log.say("the agent was started again; the training went on meanwhile")
             self._training = training
-            self._parts.training_began(training.begun_at)
+            self._parts.take_hold(training.begun_at)
             self._lookout.take_hold(training, self._course.max_runtime_s)
             self._tell_soon()
             return training

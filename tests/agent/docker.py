@@ -48,7 +48,9 @@ elif verb == "create":
     variables |= {words[at + 1]: os.environ[words[at + 1]] for at, word in enumerate(words) if word == "--env"}
     command = words[words.index("kites:1") + 1 :]
     folder = words[words.index("--workdir") + 1]
-    state(name).write_text(json.dumps({"variables": variables, "command": command, "folder": folder, "pid": 0}))
+    labels = [words[at + 1] for at, word in enumerate(words) if word == "--label"]
+    kept = {"variables": variables, "command": command, "folder": folder, "pid": 0, "labels": labels}
+    state(name).write_text(json.dumps(kept))
 elif verb == "start":
     kept = read(words[-1])
     environment = {"PATH": os.environ["PATH"], **kept["variables"]}
@@ -71,6 +73,9 @@ elif verb == "inspect":
         for field, value in {"Pid": kept["pid"], "ExitCode": kept.get("code", 0), "OOMKilled": killed}.items():
             template = template.replace("{{.State." + field + "}}", str(value))
         print(template)
+elif verb == "ps":
+    wanted = words[words.index("--filter") + 1].removeprefix("label=")
+    print("\\n".join(path.stem for path in ROOT.glob("*.json") if wanted in json.loads(path.read_text())["labels"]))
 elif verb == "rm":
     kept = read(words[-1])
     if kept["pid"]:

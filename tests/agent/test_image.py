@@ -1,6 +1,9 @@
 """A training in a container: what is asked of docker, and that it is like any other training to the supervisor."""
 
+import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,15 +11,17 @@ from typing import Any
 import pytest
 
 from runctl.agent.clients import AwsRefused
-from runctl.agent.image import Image, create_command, install_docker, is_private_ecr, pull
+from runctl.agent.image import Image, create_command, install_docker, is_private_ecr, pull, write_spec
 from runctl.agent.layout import AttemptFolder
 from runctl.agent.request_files import Request
 from runctl.agent.run_log import RunLog
 from runctl.agent.setup_error import SetupError
+from runctl.agent.training_process import catches
 from runctl.model.agent_event import EndedWhy
 from tests.agent.attempt import Attempt
 from tests.agent.docker import Docker
-from tests.agent.factories import RUN_ID, job
+from tests.agent.factories import INSTANCE_ID, RUN_ID, job
+from tests.agent.processes import until
 
 OWN = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kites:1"
 NAME = f"runctl-{RUN_ID}-2"
@@ -115,6 +120,40 @@ def test_container_that_does_not_leave_is_removed_with_its_training(tmp_path: Pa
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 
+def test_container_whose_agent_and_keeper_were_killed_is_removed_by_the_agent_that_is_started_again(
+    tmp_path: Path, docker: Docker
+) -> None:
+    text = "import time\nprint('training', flush=True)\ntime.sleep(60)\n"
+    attempt = Attempt(tmp_path / "root", text, image="kites:1")
+
+    def kill_all_but_the_container() -> None:
+        who = json.loads((attempt.folder.path / "training.json").read_text())
+        for pid in (who["keeper"], who["pid"]):
+            os.kill(pid, signal.SIGKILL)
+
+    attempt.when_training(kill_all_but_the_container)
+
+    ended = attempt.run()
+
+    assert (ended.why, ended.exit_code) == (EndedWhy.DEAD_MAN, None), attempt.log
+    assert docker.containers == {}
+
+
+def test_container_that_an_earlier_attempt_left_on_a_machine_is_removed(tmp_path: Path, docker: Docker) -> None:
+    folder = AttemptFolder(tmp_path / "earlier")
+    folder.create()
+    left = job(run_id="r-0123456789cd")
+    write_spec(Image(str(tmp_path / "bin" / "docker"), "kites:1", has_gpus=False), ["sleep"], {}, [], left, folder)
+    create = json.loads(folder.container.read_text())["create"]
+    subprocess.run([str(tmp_path / "bin" / "docker"), *create], check=True)
+    elsewhere = [word.replace(left.instance_id, "i-0fedcba9876543210").replace("89cd", "89ef") for word in create]
+    subprocess.run([str(tmp_path / "bin" / "docker"), *elsewhere], check=True)
+
+    Attempt(tmp_path / "root", "", image="kites:1").run()
+
+    assert set(docker.containers) == {"runctl-r-0123456789ef-2"}
+
+
 @pytest.mark.parametrize("handler", ["lambda *_: print('asked to save', flush=True)", None])
 def test_training_is_asked_to_save_only_when_it_hears(tmp_path: Path, docker: Docker, handler: str | None) -> None:
     text = (
@@ -124,7 +163,14 @@ def test_training_is_asked_to_save_only_when_it_hears(tmp_path: Path, docker: Do
         "time.sleep(2)\nprint('training', flush=True)\ntime.sleep(60)\n"
     )
     attempt = Attempt(tmp_path / "root", text, image="kites:1", save_limit_s=1)
-    attempt.when_training(lambda: attempt.warn(60))
+
+    def warn() -> None:
+        if handler:
+            pid = json.loads((attempt.folder.path / "training.json").read_text())["pid"]
+            until(lambda: catches(Path(f"/proc/{pid}/status").read_text(), signal.SIGUSR1))
+        attempt.warn(60)
+
+    attempt.when_training(warn)
 
     def leave() -> None:
         attempt.ask(Request.STOP)
@@ -160,7 +206,8 @@ def test_create_command_of_a_machine_with_gpus(tmp_path: Path) -> None:
     )
 
     assert words == [
-        *("create", "--name", NAME, "--label", f"runctl.run={RUN_ID}", "--pull", "never"),
+        *("create", "--name", NAME, "--label", f"runctl.run={RUN_ID}"),
+        *("--label", f"runctl.machine={INSTANCE_ID}", "--pull", "never"),
         *("--init", "--network", "host", "--ipc", "host", "--ulimit", "memlock=-1", "--log-driver", "none"),
         *("--gpus", "all", "--user", f"{os.getuid()}:{os.getgid()}", "--workdir", str(folder.code)),
         *("--env-file", str(tmp_path / "container.env"), "--env", "PEM"),

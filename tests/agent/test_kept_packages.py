@@ -16,6 +16,7 @@ from runctl.agent import package_keeping, package_pack
 from runctl.agent.installing import install
 from runctl.agent.job import Job
 from runctl.agent.layout import AttemptFolder
+from runctl.agent.note import Note
 from runctl.agent.package_cache import content_of
 from runctl.agent.package_keeping import Installed, PackageKeeping
 from runctl.agent.packages import Packages, PackagesKind, find_packages
@@ -208,16 +209,23 @@ def test_content_follows_the_files_that_name_packages(tmp_path: Path, changed: s
 
 def _keeping(machine: Machine, say: Sayings, *, is_unwanted: Callable[[], bool] = lambda: False) -> PackageKeeping:
     identity: dict[str, str | int] = {"run_id": RUN_ID, "attempt": 1}
+    note = Note(machine.folder.note("packages"), say)
     return PackageKeeping(
-        machine.tools, machine.folder.packages, AT, machine.store, identity, is_unwanted, say, delay_s=0.0
+        machine.tools, machine.folder.packages, AT, machine.store, identity, is_unwanted, say, note, delay_s=0.0
     )
+
+
+def _wait_for_the_keeping() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "packages":
+            thread.join(10)
 
 
 def test_packages_are_left_with_their_listing_last(machine: Machine) -> None:
     (machine.tools / "cache").mkdir(parents=True)
     (machine.tools / "cache" / "wheel").write_text("w")
 
-    _keeping(machine, Sayings()).keep(Installed(CONTENT, 60.0))
+    _keeping(machine, Sayings()).keep(CONTENT)
 
     assert machine.store.written == [f"{AT}0000", f"{AT}packages.json"]
     listing = PackagesListing.model_validate_json(machine.store.objects[f"{AT}packages.json"])
@@ -229,7 +237,7 @@ def test_packages_are_left_with_their_listing_last(machine: Machine) -> None:
 def test_notice_ends_the_keeping_of_packages(machine: Machine) -> None:
     (machine.tools / "cache").mkdir(parents=True)
 
-    _keeping(machine, Sayings(), is_unwanted=lambda: True).keep(Installed(CONTENT, 60.0))
+    _keeping(machine, Sayings(), is_unwanted=lambda: True).keep(CONTENT)
 
     assert machine.store.written == []
 
@@ -240,7 +248,7 @@ def test_packages_that_are_too_large_are_not_kept(machine: Machine, monkeypatch:
     (machine.tools / "cache" / "wheel").write_bytes(os.urandom(5_000))
     say = Sayings()
 
-    _keeping(machine, say).keep(Installed(CONTENT, 60.0))
+    _keeping(machine, say).keep(CONTENT)
 
     assert machine.store.written == []
     assert "larger than" in say
@@ -252,9 +260,7 @@ def test_only_what_took_long_is_kept(machine: Machine, seconds: float, kept: boo
     say = Sayings()
 
     _keeping(machine, say).begin(Installed(CONTENT, seconds))
-    for thread in threading.enumerate():
-        if thread.name == "packages":
-            thread.join(10)
+    _wait_for_the_keeping()
 
     assert (f"{AT}packages.json" in machine.store.objects) is kept
     assert not machine.folder.packages.exists()
@@ -266,11 +272,52 @@ def test_bucket_that_refuses_packages_is_told_and_forgiven(machine: Machine) -> 
     say = Sayings()
 
     _keeping(machine, say).begin(Installed(CONTENT, 60.0))
-    for thread in threading.enumerate():
-        if thread.name == "packages":
-            thread.join(10)
+    _wait_for_the_keeping()
 
     assert "could not be kept for a later attempt: the bucket cannot be reached" in say
+
+
+def test_agent_that_was_killed_before_the_packages_were_kept_begins_anew(machine: Machine) -> None:
+    (machine.tools / "cache").mkdir(parents=True)
+    killed = _keeping(machine, Sayings())
+    killed.end()  # as early as an agent may be killed: nothing is packed yet
+    killed.begin(Installed(CONTENT, 60.0))
+    _wait_for_the_keeping()
+    assert machine.store.written == []
+
+    _keeping(machine, Sayings()).go_on()
+    _wait_for_the_keeping()
+
+    assert PackagesListing.model_validate_json(machine.store.objects[f"{AT}packages.json"]).content == CONTENT
+
+
+def test_packages_that_were_kept_are_not_packed_again(machine: Machine) -> None:
+    (machine.tools / "cache").mkdir(parents=True)
+    _keeping(machine, Sayings()).begin(Installed(CONTENT, 60.0))
+    _wait_for_the_keeping()
+    machine.store.written.clear()
+
+    _keeping(machine, Sayings()).go_on()
+    _wait_for_the_keeping()
+
+    assert machine.store.written == []
+
+
+def test_packer_whose_agent_is_gone_leaves(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "pieces").mkdir()
+    packer = (
+        "import os, runpy, sys; sys.argv = sys.argv[1:]; pack = runpy.run_path(sys.argv[0])['main'];\n"
+        "real, asked = os.getppid, iter([True]); os.getppid = lambda: real() if next(asked, False) else 1\n"
+        "sys.exit(pack(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", packer, package_pack.__file__]
+
+    done = subprocess.run(
+        [*command, "pack", str(tmp_path), str(tmp_path / "pieces"), "100", "1000", "cache"], check=False
+    )
+
+    assert done.returncode == package_pack.ORPHANED
 
 
 def test_packer_gives_way_to_the_training(tmp_path: Path) -> None:
