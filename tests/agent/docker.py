@@ -61,7 +61,8 @@ elif verb == "start":
     state(words[-1]).write_text(json.dumps({**kept, "pid": init.pid}))
     code = init.wait()
     out_of_memory = (ROOT / "out-of-memory").exists()
-    state(words[-1]).write_text(json.dumps({**kept, "pid": 0, "code": code, "out_of_memory": out_of_memory}))
+    if state(words[-1]).exists():  # else it was removed
+        state(words[-1]).write_text(json.dumps({**kept, "pid": 0, "code": code, "out_of_memory": out_of_memory}))
     sys.exit(code)
 elif verb == "kill":
     os.kill(read(words[-1])["pid"], getattr(signal, "SIG" + words[2]))
@@ -78,9 +79,9 @@ elif verb == "ps":
     print("\\n".join(path.stem for path in ROOT.glob("*.json") if wanted in json.loads(path.read_text())["labels"]))
 elif verb == "rm":
     kept = read(words[-1])
+    state(words[-1]).unlink()
     if kept["pid"]:
         os.killpg(kept["pid"], signal.SIGKILL)
-    state(words[-1]).unlink()
 '''
 
 
