@@ -37,6 +37,7 @@ def confirm_cost(invocation: Invocation, what: str, estimate: "Estimate", *, yes
     invocation.say(
         f"{what}, {estimate.purchase_option.value}: {price}, for at most {duration_text(estimate.runtime)}{sum_text}."
     )
+    say_if_saving_costs_more(invocation, estimate)
     limit = invocation.configuration.settings.confirm.above_usd
     if yes or (total is not None and total <= limit):
         return
@@ -48,6 +49,18 @@ def confirm_cost(invocation: Invocation, what: str, estimate: "Estimate", *, yes
         )
     if not click.confirm(f"Launch it although {why}?", err=True):
         raise Declined("Nothing was launched.", hint="Lower --max-runtime or --max-cost, or choose another type.")
+
+
+def say_if_saving_costs_more(invocation: Invocation, estimate: "Estimate") -> None:
+    """Say that a limit is so small that the run may cost more."""
+    from runctl_cli.values import usd_text
+
+    least = estimate.least_limit_usd
+    if least is not None and estimate.limit_usd is not None:
+        invocation.say(
+            f"Note: {usd_text(estimate.limit_usd)} may be exceeded: it does not pay for the six minutes in which a "
+            f"training may save at the limit. With --max-cost {least} nothing is spent beyond it at steady prices."
+        )
 
 
 def what_and_where(request: "RunRequest") -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from runctl.client.deployment import Prices
 from runctl.model.price import Price, PriceSource
 from runctl.model.run import DEFAULT_DISK_GIB, PurchaseOption
+from runctl.policy.budget_limits import least_max_cost
 from runctl.policy.meter import beside_usd_per_hour
 
 _SECONDS_PER_HOUR: Final = Decimal(3_600)
@@ -67,6 +68,16 @@ class Estimate:
             return self.limit_usd
         total = self._total(hourly)
         return total if self.limit_usd is None else min(total, self.limit_usd)
+
+    @property
+    def least_limit_usd(self) -> Decimal | None:
+        """The limit that is needed so that saving at it is paid by it; None when it has one that is enough, or none, or
+        no price is known."""
+        hourly = self.usd_per_hour
+        if hourly is None or self.limit_usd is None:
+            return None
+        least = least_max_cost(hourly)
+        return least if self.limit_usd < least else None
 
     @property
     def rests_on_bundled(self) -> bool:

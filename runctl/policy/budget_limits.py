@@ -104,9 +104,19 @@ def kept_back_usd(run: Run, usd_per_hour: Decimal) -> Decimal:
     """What is kept of `max_cost` for the time to save."""
     if run.spec.max_cost_usd is None:
         return Decimal(0)
-    to_save = timedelta(seconds=run.spec.save_limit_s) + timing.STOP_MARGIN
-    needed = usd_per_hour * Decimal(to_save // timedelta(microseconds=1)) / _MICROSECONDS_PER_HOUR
+    needed = _saving_usd(usd_per_hour, timedelta(seconds=run.spec.save_limit_s))
     return min(needed, run.spec.max_cost_usd * KEPT_BACK_AT_MOST)
+
+
+def least_max_cost(usd_per_hour: Decimal, save_limit: timedelta = timing.SAVE_LIMIT) -> Decimal:
+    """The smallest `max_cost` that holds all that saving may cost: of a smaller one a fifth is kept back for it, and a
+    training that takes its whole time to save spends more."""
+    return (_saving_usd(usd_per_hour, save_limit) / KEPT_BACK_AT_MOST).quantize(_CENT_OF_A_CENT, ROUND_UP)
+
+
+def _saving_usd(usd_per_hour: Decimal, save_limit: timedelta) -> Decimal:
+    to_save = save_limit + timing.STOP_MARGIN
+    return usd_per_hour * Decimal(to_save // timedelta(microseconds=1)) / _MICROSECONDS_PER_HOUR
 
 
 def has_money_for_another(run: Run, attempts: Sequence[Attempt], now: datetime) -> bool:

@@ -86,6 +86,20 @@ def test_estimate_of_an_unknown_price_says_so(runctl: CommandLine) -> None:
 # -- cost --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("max_cost", "is_told"), [("0.001", True), ("5", False), (None, False)])
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_limit_that_does_not_pay_for_saving_is_told(
+    runctl: CommandLine, output: str, max_cost: str | None, is_told: bool
+) -> None:
+    words = ("--output", output, "estimate", "--instance-type", "t3.micro", "--max-runtime", "10h")
+
+    told = runctl(*words, *(("--max-cost", max_cost) if max_cost else ()))
+
+    assert told.exit_code == 0
+    assert ("may be exceeded" in told.stderr) == is_told
+    assert ("--max-cost" in told.stderr) == is_told
+
+
 def test_cost_of_a_run_shows_each_machine(runctl: CommandLine) -> None:
     attempt = an_attempt(launched_at=NOW - timedelta(hours=2), gone_at=NOW)
     run = runctl.deployment.add(a_run(estimated_usd=Decimal(1)), attempt)

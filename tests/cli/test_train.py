@@ -226,6 +226,14 @@ def test_limit_below_the_question_needs_no_question(runctl: CommandLine) -> None
     assert answer.exit_code == 0
 
 
+def test_a_limit_that_does_not_pay_for_saving_is_told_before_the_launch(runctl: CommandLine) -> None:
+    small = runctl("train", "train.py", "--instance-type", "g5.xlarge", "--max-cost", "0.1", "--yes")
+    enough = runctl("train", "train.py", "--instance-type", "g5.xlarge", "--max-cost", "1", "--yes")
+
+    assert "$0.10 may be exceeded" in small.stderr
+    assert "may be exceeded" not in enough.stderr
+
+
 def test_machine_is_chosen_by_what_it_must_have(runctl: CommandLine) -> None:
     answer = runctl("train", "train.py", "--gpus", "1xa10g", "--yes")
 

@@ -45,7 +45,7 @@ def estimate(
     """
     from runctl.client.estimate import estimate_document
     from runctl.model.run import PurchaseOption
-    from runctl_cli.launching import estimate_lines
+    from runctl_cli.launching import estimate_lines, say_if_saving_costs_more
     from runctl_cli.values import duration_text, usd_text
 
     run = invocation.configuration.settings.run
@@ -58,6 +58,8 @@ def estimate(
         limit_usd=run.max_cost if max_cost is None else max_cost,
         disk_gib=run.disk_gib if disk_gib is None else disk_gib,
     )
+
+    say_if_saving_costs_more(invocation, estimated)
 
     def text() -> None:
         for line in estimate_lines(estimated):
