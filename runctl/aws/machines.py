@@ -24,7 +24,11 @@ _T = TypeVar("_T")
 _UNKNOWN_INSTANCE: Final = "InvalidInstanceID.NotFound"
 
 _UNSUPPORTED: Final = "UnsupportedOperation"
-"""What StopInstances answers for a one-time spot instance (EC2 API Reference, "Error codes")."""
+"""What StopInstances answers for a one-time spot instance, and GetConsoleOutput for `Latest` of one that is not Nitro
+(EC2 API Reference, "Error codes")."""
+
+_CONSOLE_CHARACTERS: Final = 16_384
+"""The last of the 64 KB that EC2 keeps: more than the user data prints in all its tries."""
 
 _UNAUTHORIZED: Final = "UnauthorizedOperation"
 
@@ -89,6 +93,21 @@ class Ec2Machines:
                 (view.instance_id, view) for view in self._described([{"Name": "instance-id", "Values": chunk}])
             )
         return found
+
+    def console_output(self, instance_id: InstanceId) -> str:
+        """Read the end of what an instance printed to its console; empty while EC2 has nothing.
+
+        Only Nitro instances show what they print now; of the others it is what they printed until shortly after the
+        last start (EC2 User Guide, "Troubleshoot instances with unreachable status").
+        """
+        with aws_errors():
+            try:
+                answer = self._client.get_console_output(InstanceId=instance_id, Latest=True)
+            except ClientError as error:
+                if code_of(error) != _UNSUPPORTED:
+                    raise
+                answer = self._client.get_console_output(InstanceId=instance_id)
+        return answer.get("Output", "")[-_CONSOLE_CHARACTERS:]
 
     def stop(self, instance_id: InstanceId) -> None:
         """Ask EC2 to stop an on-demand instance; its disk stays. Raises InvalidSpec for a spot instance."""

@@ -35,6 +35,7 @@ def machine_view(instance: "InstanceTypeDef") -> MachineView:
         changed_at=_changed_at(instance.get("StateTransitionReason", "")),
         public_address=instance.get("PublicIpAddress", ""),
         private_address=instance.get("PrivateIpAddress", ""),
+        has_instance_profile="IamInstanceProfile" in instance,
         tags={tag.get("Key", ""): tag.get("Value", "") for tag in instance.get("Tags", [])},
     )
 

@@ -13,8 +13,8 @@ from runctl.controller.loading import load_run
 from runctl.controller.notices import tell
 from runctl.controller.ports import Bucket, Clock, Commands, Machines, Notifications, RunStore
 from runctl.controller.timeline import event_of_attempt
-from runctl.errors import MachineStillAlive
-from runctl.model.attempt import Attempt, FactKind
+from runctl.errors import MachineStillAlive, RunctlError
+from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.base import iso
 from runctl.model.decision import Action, Decision, StepState
 from runctl.model.ids import AttemptNumber
@@ -68,6 +68,8 @@ def decide_next(
             stop_request=run.stop_request,
             failure=state.error,
             machine_state=None if view is None else view.state,
+            view=view,
+            console=_read_console(state, attempt, machines),
             departure=departure_of(view),
             online=_ask_ssm(state, attempt, commands),
         )
@@ -141,6 +143,20 @@ def _ask_ssm(state: StepState, attempt: Attempt, commands: Commands) -> bool | N
     if state.error is None or state.error.Error not in (HEARTBEAT_TIMEOUT, TIMEOUT) or attempt.instance_id is None:
         return None
     return commands.is_online(attempt.instance_id)
+
+
+def _read_console(state: StepState, attempt: Attempt, machines: Machines) -> str | None:
+    """Read what a machine printed that did not become reachable. It is there to be told, and keeps nothing waiting."""
+    if state.error is None or state.error.Error != TIMEOUT or attempt.instance_id is None or not _awaited(attempt):
+        return None
+    try:
+        return machines.console_output(attempt.instance_id)
+    except RunctlError:
+        return None
+
+
+def _awaited(attempt: Attempt) -> bool:
+    return Wait.READY in attempt.tokens and Wait.TRAIN not in attempt.tokens
 
 
 def _earlier(

@@ -242,6 +242,10 @@ class Machines(Protocol):
         """Describe many instances, hundreds in a call; those that EC2 does not know are left out."""
         ...
 
+    def console_output(self, instance_id: InstanceId) -> str:
+        """Read the end of what an instance printed to its console; empty while EC2 has nothing."""
+        ...
+
     def stop(self, instance_id: InstanceId) -> None:
         """Ask EC2 to stop an on-demand instance; its disk stays."""
         ...

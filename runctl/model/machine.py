@@ -48,6 +48,7 @@ class MachineView(Model):
     """When a machine that goes began to, where EC2 tells it (`StateTransitionReason`)."""
     public_address: str = ""
     private_address: str = ""
+    has_instance_profile: bool = True
     tags: dict[str, str] = {}
 
 

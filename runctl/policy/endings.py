@@ -12,10 +12,11 @@ from runctl import errors
 from runctl.model.attempt import Attempt, FactKind, Wait
 from runctl.model.aws_codes import AwsCodeKind, kind_of
 from runctl.model.decision import StepFailure
-from runctl.model.machine import MachineState
+from runctl.model.machine import MachineState, MachineView
 from runctl.model.run import StopRequest
 from runctl.model.status import Reason
 from runctl.policy import facts, sentences
+from runctl.policy.unready import what_was_seen
 
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 TIMEOUT = "States.Timeout"
@@ -41,6 +42,10 @@ class Evidence:
     """SSM's answer; None when it was not asked."""
     trained: bool = False
     """Whether the state machine's `Train` was answered with success, which only a report of success does."""
+    view: MachineView | None = None
+    """The machine as EC2 shows it now, where that was asked."""
+    console: str | None = None
+    """What a machine that did not become reachable printed; None when it was not asked."""
     departure: facts.Departure | None = None
     """How the machine went, as EC2 shows it now; it says why where the event of its end came before EC2 did."""
 
@@ -162,8 +167,9 @@ def _timed_out(evidence: Evidence, error: str) -> Ending | None:
     if Wait.READY in attempt.tokens and (FactKind.READY not in attempt.facts or error == TIMEOUT):
         if evidence.stop_request is not None:
             return Ending(evidence.stop_request.reason, sentences.stop_requested(evidence.stop_request))
+        seen = what_was_seen(evidence.machine_state, evidence.online, evidence.view, evidence.console)
         return Ending(
-            Reason.MACHINE_NOT_READY, f"The {sentences.machine(attempt)} did not become reachable in time; {seen}."
+            Reason.MACHINE_NOT_READY, f"The {sentences.machine(attempt)} did not become reachable in time; {seen}"
         )
     return None
 

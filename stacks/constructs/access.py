@@ -30,6 +30,7 @@ class Need(StrEnum):
     DESCRIBE_MACHINES = auto()
     TERMINATE_MACHINES = auto()
     STOP_MACHINES = auto()
+    READ_CONSOLES = auto()
     ASK_SSM = auto()
     SEND_COMMANDS = auto()
     READ_RESULTS = auto()
@@ -88,6 +89,7 @@ NEEDS: Final[Mapping[Function, tuple[Need, ...]]] = MappingProxyType(
             Need.KEEP_RUNS,
             Need.DESCRIBE_MACHINES,
             Need.TERMINATE_MACHINES,
+            Need.READ_CONSOLES,
             Need.ASK_SSM,
             Need.READ_RESULTS,
             Need.NOTIFY,
@@ -264,6 +266,10 @@ def _stop_machines(resources: Resources) -> list[iam.PolicyStatement]:
     return [allow("ec2:StopInstances", on=resources.arn("ec2", "instance/*"), when=_OURS_ONLY)]
 
 
+def _read_consoles(resources: Resources) -> list[iam.PolicyStatement]:
+    return [allow("ec2:GetConsoleOutput", on=resources.arn("ec2", "instance/*"), when=_OURS_ONLY)]
+
+
 def _ask_ssm(_: Resources) -> list[iam.PolicyStatement]:
     return [allow("ssm:DescribeInstanceInformation", on="*")]
 
@@ -371,6 +377,7 @@ _GRANTS: Final[Mapping[Need, Callable[[Resources], list[iam.PolicyStatement]]]] 
         Need.DESCRIBE_MACHINES: _describe_machines,
         Need.TERMINATE_MACHINES: _terminate_machines,
         Need.STOP_MACHINES: _stop_machines,
+        Need.READ_CONSOLES: _read_consoles,
         Need.ASK_SSM: _ask_ssm,
         Need.SEND_COMMANDS: _send_commands,
         Need.READ_RESULTS: _read_results,

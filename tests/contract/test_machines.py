@@ -1,5 +1,6 @@
 """EC2: machines, launches, types, images."""
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,42 @@ def launch(ec2: Any, count: int = 1, **more_tags: str) -> list[InstanceId]:
         ],
     )
     return [InstanceId(instance["InstanceId"]) for instance in answer["Instances"]]
+
+
+@pytest.mark.parametrize("is_nitro", [True, False])
+def test_the_end_of_a_console_is_read_whatever_the_hardware(is_nitro: bool) -> None:
+    with stubbed("ec2", lambda client: Ec2Machines(client, ssm=client)) as (machines, stubber):
+        asked = {"InstanceId": INSTANCE, "Latest": True}
+        if not is_nitro:
+            stubber.add_client_error("get_console_output", "UnsupportedOperation", expected_params=dict(asked))
+            del asked["Latest"]
+        output = base64.b64encode(b"x" * 20_000 + b"runctl: the end").decode()
+        stubber.add_response("get_console_output", {"Output": output}, asked)
+
+        console = machines.console_output(INSTANCE)
+
+    assert console.endswith("runctl: the end")
+    assert len(console) == 16_384
+
+
+def test_a_console_of_which_ec2_has_nothing_yet_is_empty() -> None:
+    with stubbed("ec2", lambda client: Ec2Machines(client, ssm=client)) as (machines, stubber):
+        stubber.add_response("get_console_output", {"InstanceId": INSTANCE})
+
+        assert machines.console_output(INSTANCE) == ""
+
+
+@pytest.mark.parametrize("profile", [None, {"Arn": "arn:aws:iam::123456789012:instance-profile/p", "Id": "AIPA0"}])
+def test_a_view_tells_whether_the_machine_has_an_instance_profile(profile: dict[str, str] | None) -> None:
+    with stubbed("ec2", lambda client: Ec2Machines(client, ssm=client)) as (machines, stubber):
+        instance = {"InstanceId": INSTANCE, "State": {"Name": "running"}}
+        instance |= {} if profile is None else {"IamInstanceProfile": profile}
+        stubber.add_response("describe_instances", {"Reservations": [{"Instances": [instance]}]})
+
+        view = machines.machine(INSTANCE)
+
+    assert view is not None
+    assert view.has_instance_profile is (profile is not None)
 
 
 def test_a_machine_is_described(ec2: Any, machines: Ec2Machines) -> None:

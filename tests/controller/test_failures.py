@@ -2,7 +2,7 @@
 
 import pytest
 
-from runctl.errors import AwsError
+from runctl.errors import AwsError, AwsUnavailable, PermissionDenied, RunctlError
 from runctl.model.agent_event import EndedWhy
 from runctl.model.attempt import FactKind
 from runctl.model.decision import StepState
@@ -186,3 +186,32 @@ def test_what_an_interrupted_conclusion_left_undone_is_done_by_the_next() -> Non
     assert world.machines.alive == []
     assert world.bucket.jobs == {}
     assert len(world.notifications.sent) == 1
+
+
+def test_a_machine_that_never_announces_itself_tells_what_was_seen_of_it() -> None:
+    world = World()
+    world.machines.console = "cloud-init: running\nrunctl: fetching the agent: <urlopen error timed out>\n"
+    execution = start(world)
+    for _ in range(3):
+        execution.advance()
+        world.clock.move(901)
+    execution.advance()
+
+    evidence, message = world.attempt(1).evidence, world.run().message
+    for said in (evidence, message):
+        assert "EC2 says pending, SSM says not online." in said
+        assert "It found no way to AWS over HTTPS" in said
+        assert "fetching the agent: <urlopen error timed out>" in said
+
+
+@pytest.mark.parametrize("fault", [PermissionDenied("GetConsoleOutput"), AwsUnavailable("EC2 does not answer.")])
+def test_a_console_that_cannot_be_read_keeps_no_decision_waiting(fault: RunctlError) -> None:
+    world = World()
+    world.machines.console = fault
+    execution = start(world)
+    execution.advance()
+    world.clock.move(901)
+    execution.advance()
+
+    assert world.attempt(1).reason is Reason.MACHINE_NOT_READY
+    assert "console" not in world.attempt(1).evidence

@@ -45,6 +45,8 @@ class FakeMachines:
     """Something that happens, once, while CreateFleet is under way."""
     hides_tagged: bool = False
     """Whether instances are not yet visible by their tags."""
+    console: str | RunctlError = ""
+    """What every instance has printed, or what is raised in its place."""
     terminate_takes: bool = False
     """Whether a terminated machine goes on running until `finish_terminating`."""
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -98,6 +100,11 @@ class FakeMachines:
         assert Tag.RUN in view.tags
         assert view.purchase_option is PurchaseOption.ON_DEMAND, "EC2 refuses to stop a one-time spot machine"
         self._change(instance_id, state=MachineState.STOPPED, changed_at=self.clock().replace(microsecond=0))
+
+    def console_output(self, instance_id: InstanceId) -> str:
+        if isinstance(self.console, RunctlError):
+            raise self.console
+        return self.console if instance_id in self._views else ""
 
     def terminate(self, instance_id: InstanceId) -> None:
         view = self._views.get(instance_id)

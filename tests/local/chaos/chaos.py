@@ -13,6 +13,7 @@ import psutil
 
 from runctl.client.spec import RunSpec
 from runctl.local.cloud import LocalCloud
+from runctl.model.attempt import Attempt
 from runctl.model.run import PurchaseOption, Run
 from runctl.model.status import RunStatus
 from tests.local.chaos.faults import Fault, draw, strike, wrong
@@ -139,8 +140,25 @@ class LocalChaos:
             outcome.wrong.append(f"{run.run_id} ({fault.name}) has not ended: {run.status}, {run.message}")
             return
         outcome.ended[f"{run.status} {run.reason}"] += 1
-        outcome.wrong += wrong(fault, run, attempts)
+        found = wrong(fault, run, attempts)
+        outcome.wrong += found
+        if found:
+            outcome.wrong += [f"{run.run_id}: SSM: {said}" for said in self._commands_said(cloud, attempts)]
         outcome.lost += self._lost(cloud, run)
+
+    def _commands_said(self, cloud: Cloud, attempts: tuple[Attempt, ...]) -> list[str]:
+        """What the start commands of attempts printed, for whoever looks for the cause."""
+        said: list[str] = []
+        for attempt in attempts:
+            if attempt.command_id is not None:
+                listed = cloud.client("ssm").list_command_invocations(CommandId=attempt.command_id, Details=True)
+                said += [
+                    f"attempt {attempt.number}: {plugin['Status']}: {plugin.get('Output', '')[-400:]!r}"
+                    for invocation in listed["CommandInvocations"]
+                    for plugin in invocation["CommandPlugins"]
+                    if plugin["Status"] != "Success"
+                ]
+        return said
 
     def _lost(self, cloud: Cloud, run: Run) -> list[str]:
         """Tell which checkpoints were saved and not gone on from, or are not there at the end."""
