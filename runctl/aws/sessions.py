@@ -36,7 +36,8 @@ class Sessions:
         self._client = client
 
     def shell(self, instance_id: InstanceId) -> Session:
-        """Begin a session for a shell. Raises PermissionDenied, AwsError."""
+        """Begin a session for a shell: what a session without a document is (Systems Manager API Reference,
+        "StartSession"). Raises PermissionDenied, AwsError."""
         return self._begin({"Target": instance_id})
 
     def forwarding(self, instance_id: InstanceId, local_port: int, remote_port: int) -> Session:

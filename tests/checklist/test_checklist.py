@@ -237,6 +237,9 @@ def test_rows_55_to_57_a_run_is_watched_and_reported() -> None:
     shown_by(
         "cli/test_watch.py::test_screen_is_another_one_and_goes_with_the_run",
         "cli/test_report.py::test_report_is_written_beside_and_its_path_is_the_answer",
+        "local/checklist/test_report_and_watch.py::test_watch_shows_a_live_screen_until_the_training_ends",
+        "local/checklist/test_report_and_watch.py::test_report_is_one_page_that_needs_nothing_else",
+        "local/checklist/test_report_and_watch.py::test_browser_shows_the_report_offline",
     )
 
 
