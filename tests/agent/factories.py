@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from runctl.agent.job import Job, read_job
+from runctl.agent.job import Job, LinkedFile, ResumePoint, read_job
 from runctl.model.code import CodeFile, CodeListing, CodePack
 from runctl.model.ids import AttemptNumber, InstanceId, RunId, TaskToken
 from runctl.model.job import AgentJob
@@ -78,3 +78,13 @@ def agent_job(code: Project | None = None, **fields: Any) -> AgentJob:
 def job(code: Project | None = None, **fields: Any) -> Job:
     """The same, as the agent reads it."""
     return read_job(agent_job(code, **fields).model_dump_json())
+
+
+def resume_point(name: str, **contents: bytes) -> tuple[ResumePoint, dict[str, bytes]]:
+    """A checkpoint of these files, and what its links answer."""
+    files = tuple(
+        LinkedFile(f"{name}/{file}", len(data), sha256(data).hexdigest(), f"https://s3/{name}/{file}")
+        for file, data in contents.items()
+    )
+    links = {f"https://s3/{name}/{file}": data for file, data in contents.items()}
+    return ResumePoint(f"runs/{name}/manifest.json", name, None, files), links

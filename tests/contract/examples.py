@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from runctl.controller.ports import RunStore
 from runctl.model.attempt import Attempt, LaunchTry
 from runctl.model.ids import AttemptNumber, InstanceId, RunId
+from runctl.model.price import PriceStep, Settlement, Spending
 from runctl.model.run import CheckpointRef, CodeRef, Progress, PurchaseOption, Run, RunSpec, StopRequest
-from runctl.model.status import Reason
+from runctl.model.status import Reason, RunStatus
 from runctl.model.timeline import TimelineEvent, TimelineKind
 
 START = datetime(2026, 3, 1, 9, 30, 0, 123_000, tzinfo=UTC)
@@ -95,3 +97,43 @@ def a_checkpoint(seconds: float = 30, *, attempt: int = 1) -> CheckpointRef:
 def some_progress(seconds: float = 30, *, loss: float | None = 0.25) -> Progress:
     """Make figures that were reported `seconds` after START."""
     return Progress(at=after(seconds), step=int(seconds), total_steps=600, loss=loss, throughput=1_203.75)
+
+
+def begin(store: RunStore, **attempt_fields: object) -> Run:
+    """Write a run and its first attempt."""
+    run = a_run()
+    store.create_run(run)
+    current = run.model_copy(update={"attempt": FIRST, "status": RunStatus.PROVISIONING})
+    return store.begin_attempt(current, an_attempt(**attempt_fields))
+
+
+def a_settlement(usd: str = "1.25") -> Settlement:
+    return Settlement(
+        at=after(900),
+        charged_from=START,
+        charged_until=after(600),
+        is_free=False,
+        steps=(PriceStep(since=START, usd_per_hour=Decimal("7.5")),),
+        usd=Decimal(usd),
+        on_demand_usd=Decimal(3),
+        recomputed_usd=Decimal("0.5"),
+    )
+
+
+def a_spending(usd: str = "1.25") -> Spending:
+    return Spending(
+        run_id=RUN_ID,
+        name="digits",
+        attempt=1,
+        project="vision",
+        user="ada",
+        machine=INSTANCE,
+        instance_type="g5.xlarge",
+        availability_zone="us-east-1a",
+        purchase_option="spot",
+        launched_at=START,
+        ended_at=after(600),
+        usd=Decimal(usd),
+        on_demand_usd=Decimal(3),
+        recomputed_usd=Decimal("0.5"),
+    )

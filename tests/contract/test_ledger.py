@@ -12,9 +12,8 @@ from runctl.controller.ports import RunStore, SpendingLedger
 from runctl.model.figures import Figures, RunFigures
 from runctl.store.ledger import RUNS_AN_ITEM, LedgerTable
 from runctl.store.runs import RunsTable
-from tests.contract.examples import FIRST, INSTANCE, RUN_ID, START, a_run, after, an_attempt
+from tests.contract.examples import FIRST, INSTANCE, RUN_ID, START, a_run, a_settlement, a_spending, after, an_attempt
 from tests.contract.runs_table import REGION, TABLE, make_table, no_sleep
-from tests.contract.test_run_store import a_settlement, a_spending
 from tests.fakes.runs import InMemoryRunStore
 
 
