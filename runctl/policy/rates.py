@@ -50,6 +50,9 @@ DYNAMODB_READ_USD: Final = Decimal("0.000000125")
 """On-demand request units: a KiB written, twice that in a transaction; 4 KiB read strongly consistent, half of it
 eventually (Amazon DynamoDB pricing, "On-Demand Capacity")."""
 
+DYNAMODB_USD_PER_GB_MONTH: Final = Decimal("0.25")
+"""The standard table class, after the 25 GB that are free (Amazon DynamoDB pricing, "Data storage")."""
+
 EVENT_USD: Final = Decimal("0.000001")
 """A custom event put on a bus; events of AWS's own services are free (Amazon EventBridge pricing)."""
 

@@ -15,6 +15,8 @@ _THRESHOLDS: Final = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 class Backstop(Construct):
     """A monthly budget over everything that bears the stack's tag; it tells the topic.
 
+    A budget without an action is free (AWS Price List, service AWSBudgets: usage type BudgetsUsage, $0.00 a day).
+
     AWS reckons from its own bill, hours late. The tag counts once it is active as a cost allocation tag in the account
     that pays (AWS Billing User Guide, "Activating user-defined cost allocation tags"). A filter by a tag that a user
     made is written `user:<key>$<value>` (AWS Budgets API Reference, Budget, "CostFilters").
