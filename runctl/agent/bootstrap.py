@@ -197,14 +197,29 @@ def install_python() -> str:
     raise OSError("no Python 3.11 or newer, and none could be installed")
 
 
+def make_sure_of_python() -> tuple[str, float]:
+    """Find a Python, or install one; answers it, and the seconds that installing took."""
+    found = find_python()
+    if found:
+        return found, 0.0
+    began = time.monotonic()
+    return insist("installing Python", install_python), time.monotonic() - began
+
+
 def main() -> None:
     """Make the machine ready and become the announcing agent."""
     region = os.environ.get("AWS_REGION") or insist("reading the region", lambda: imds("placement/region"))
     ROOT.mkdir(parents=True, exist_ok=True)
     install_agent(region)
-    python = find_python() or insist("installing Python", install_python)
+    python, install_s = make_sure_of_python()
     role_id = insist("reading the tags", role_id_of_machine)
-    machine = {"bucket": BUCKET, "bus_name": BUS_NAME, "machine_role_id": role_id, "region": region}
+    machine = {
+        "bucket": BUCKET,
+        "bus_name": BUS_NAME,
+        "machine_role_id": role_id,
+        "region": region,
+        "python_install_s": round(install_s, 1),
+    }
     (ROOT / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
     (ROOT / "python").write_text(python + "\n")
     agent = str(ROOT / "agent" / "current" / "bin" / "runctl-agent")

@@ -22,12 +22,20 @@ class MachineRecord:
     bus_name: str
     machine_role_id: str
     region: str
+    python_install_s: float = 0.0
+    """What it took to install a Python; 0 where the image has one that will do."""
 
     @classmethod
     def read(cls, path: Path) -> "MachineRecord":
         """Read the record. Raises OSError, ValueError or KeyError when the user data did not get that far."""
         found: dict[str, Any] = json.loads(path.read_text())
-        return cls(found["bucket"], found["bus_name"], found["machine_role_id"], found["region"])
+        return cls(
+            found["bucket"],
+            found["bus_name"],
+            found["machine_role_id"],
+            found["region"],
+            float(found.get("python_install_s", 0.0)),
+        )
 
     def handoff_key(self, instance_id: str) -> str:
         """Key of this machine's job, as `runctl.model.keys.handoff_key`."""

@@ -51,6 +51,7 @@ PROBLEM_CHARACTERS = 160
 NO_CHECKPOINT = "The training left no checkpoint: had its machine been taken away, all of it would have been lost."
 
 NOT_BEGUN = "Asked to end before the training began."
+PYTHON_INSTALLED = "the image has no Python that will do; installing one took"
 REBOOTED = "The machine was restarted while the attempt was on it."
 UNKNOWN_END = "The process that kept the training was killed, and with it what is known of the training's end."
 
@@ -142,6 +143,8 @@ class Supervisor:
             return training
         if not self._is_first:
             end_leftovers(self._folder)
+        if self._world.python_install_s:
+            self._log.say(f"{PYTHON_INSTALLED} {self._world.python_install_s:.1f} s")
         begun_at = self._world.clock.monotonic()
         prepared = self._prepare()
         if isinstance(prepared, Ended):

@@ -106,6 +106,7 @@ def supervise_attempt(machine_root: Path, folder: AttemptFolder, run_id: str, at
         data=S3DataStore(aws.client("s3")),
         registry=EcrRegistry(aws.client("ecr")) if is_private_ecr(job.image) else None,
         instance_store=InstanceStore(machine_root),
+        python_install_s=record.python_install_s,
     )
     supervisor = Supervisor(job, folder, machine_root / "tools", world)
     folder.ready.write_text(json.dumps({"pid": os.getpid()}) + "\n")

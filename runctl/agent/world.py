@@ -54,3 +54,5 @@ class World:
     """Amazon ECR, for an image of one's own."""
     instance_store: InstanceStore | None = None
     """Disks that the machine's type brings."""
+    python_install_s: float = 0.0
+    """What it took to install a Python on this machine: `MachineRecord.python_install_s`."""

@@ -57,6 +57,7 @@ class Attempt:
         self.count_memory_kills: Callable[[], int | None] = lambda: next(self.memory_kills)
         self.look_at_memory: Callable[[float], Memory] = lambda _: self.memory
         self.boot_id = boot_id()
+        self.python_install_s = 0.0
         self.trainings: Any = KeptTrainings()
 
     def look(self) -> dict[str, float]:
@@ -81,6 +82,7 @@ class Attempt:
             secrets=self.secrets,
             power=self.power,
             trainings=self.trainings,
+            python_install_s=self.python_install_s,
             boot_id=lambda: self.boot_id,
             memory_kills=self.count_memory_kills,
             memory=self.look_at_memory,

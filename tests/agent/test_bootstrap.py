@@ -149,9 +149,19 @@ def test_machine_is_made_ready_and_handed_over_to_the_agent(tmp_path: Path, endp
         "bus_name": "runctl-bus",
         "machine_role_id": "AROAEXAMPLE",
         "region": "eu-central-1",
+        "python_install_s": 0.0,
     }
     python = (root / "python").read_text().strip()
     subprocess.run([python, "-c", "import sys; assert sys.version_info >= (3, 11)"], check=True)
+
+
+def test_the_time_is_measured_that_installing_a_python_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([10.0, 31.5])
+    monkeypatch.setattr(unfilled.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(unfilled, "find_python", lambda: None)
+    monkeypatch.setattr(unfilled, "install_python", lambda: "/usr/bin/python3.11")
+
+    assert unfilled.make_sure_of_python() == ("/usr/bin/python3.11", 21.5)
 
 
 def test_role_that_the_launch_noted_in_a_tag_is_the_machines(tmp_path: Path, endpoint: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from runctl.agent.out_of_memory import Kill, Memory
 from runctl.agent.request_files import Request
-from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S
+from runctl.agent.supervisor import NO_CHECKPOINT, POWER_OFF_GRACE_S, PYTHON_INSTALLED
 from runctl.model.agent_event import AgentEvent, TrainingStarted, is_authentic
 from runctl.model.history import MetricsHistory
 from runctl.model.job import LinkedFile, ResumePoint
@@ -43,6 +43,15 @@ def test_success_leaves_checkpoint_output_log_markers_and_one_report(tmp_path: P
     assert attempt.folder.complete.exists()
     assert attempt.heartbeats.sent >= 1
     assert attempt.rests == [pytest.approx(POWER_OFF_GRACE_S, abs=5)]
+
+
+def test_log_says_how_long_it_took_to_install_a_python(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "print('x')")
+    attempt.python_install_s = 21.5
+
+    attempt.run()
+
+    assert f"{PYTHON_INSTALLED} 21.5 s" in attempt.log
 
 
 def test_events_of_a_success_are_signed_and_say_how_it_went(tmp_path: Path) -> None:

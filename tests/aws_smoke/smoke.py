@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from runctl.agent.supervisor import PYTHON_INSTALLED
 from runctl.assembly import load_assembly
 from runctl.client.client import Client
 from runctl.model.ids import RunId
@@ -158,10 +159,14 @@ def train_and_interrupt(place: Place, *, steps: int, pause_s: float, say: Callab
     _wait(place, "the end of the execution", lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING")
     _wait(place, "the end of the machines", lambda: _alive(place, run_id) == 0)
     pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+    log = [entry["text"] for entry in place.runctl("logs", run_id)["lines"]]
+    for line in log:
+        if PYTHON_INSTALLED in line:
+            say(line)
     return Outcome(
         run=run,
         kinds=frozenset(_kinds(api, run_id)),
-        log="\n".join(entry["text"] for entry in place.runctl("logs", run_id)["lines"]),
+        log="\n".join(log),
         execution=states.describe_execution(executionArn=arn)["status"],
         transitions=count_transitions(event["type"] for page in pages for event in page["events"]),
         machines_alive=_alive(place, run_id),
