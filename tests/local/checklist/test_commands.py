@@ -113,7 +113,8 @@ def test_workflow_trains_from_the_estimate_to_the_machines_end(own: Callable[...
     assert "SUCCEEDED" in done.stdout
     assert "at most" in done.stderr
     attempts = cast("list[dict[str, Any]]", cloud.status(run_id)["attempts"])
-    assert not {each["instance_id"] for each in attempts} & set(cloud.live_machines())
+    machines = {each["instance_id"] for each in attempts}
+    cloud.wait_until(lambda: not machines & set(cloud.live_machines()), "the machines' end")
 
 
 def test_workflow_goes_on_from_what_an_ended_run_saved(own: Callable[..., Command], cloud: Cloud) -> None:

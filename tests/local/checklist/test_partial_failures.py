@@ -34,4 +34,4 @@ def test_run_whose_command_line_was_killed_goes_on_and_says_how_to_come_back_and
     assert run_id in listed.stdout
     assert cloud.wait_for_end(run_id)["status"] == "SUCCEEDED"
     machines = {each["instance_id"] for each in cloud.status(run_id)["attempts"]}
-    assert not machines & set(cloud.live_machines())
+    cloud.wait_until(lambda: not machines & set(cloud.live_machines()), "the machine's end")
