@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runctl.controller.ports import Clock, SlackLater, SlackPosts, SlackWebhooks
-from runctl.errors import SlackRefused
+from runctl.errors import AwsError, SlackRefused
 from runctl.model.slack import SlackAnswer, SlackMessage
 from runctl.policy.slack import slack_text, wait_before_next_try
 
@@ -35,7 +35,12 @@ def tell_slack(messages: Sequence[SlackMessage], slack: Slack) -> dict[str, Any]
     posted, handed_on = 0, 0
     for message in messages:
         for name in (message.webhook,) if message.webhook else slack.webhooks.names():
-            answer = _post(name, message, slack, give_up_at)
+            try:
+                answer = _post(name, message, slack, give_up_at)
+            except AwsError:
+                if message.webhook:
+                    raise
+                answer = SlackAnswer(status=None)  # its address could not be read; others have the message already
             if answer is None:
                 continue
             if answer.is_taken:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from runctl.controller.tell_slack import TIME_FOR_POSTS, Slack, tell_slack
-from runctl.errors import SlackRefused
+from runctl.errors import SlackRefused, Throttled
 from runctl.model.slack import SlackAnswer, SlackMessage, messages_of
 from tests.fakes.clock import START
 
@@ -22,6 +22,7 @@ class World:
     urls: dict[str, str] = field(default_factory=lambda: {"/one": ONE, "/other": OTHER})
     posted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     handed_on: list[SlackMessage] = field(default_factory=list[SlackMessage])
+    unreadable: set[str] = field(default_factory=set[str])
     slept_s: list[float] = field(default_factory=list[float])
     at: datetime = START
 
@@ -29,6 +30,8 @@ class World:
         return list(self.urls)
 
     def url(self, name: str) -> str | None:
+        if name in self.unreadable:
+            raise Throttled("Slow down.")
         return self.urls.get(name)
 
     def post(self, url: str, text: str) -> SlackAnswer:
@@ -60,6 +63,23 @@ def test_every_webhook_hears() -> None:
 
     assert world.posted == [(ONE, TEXT), (OTHER, TEXT)]
     assert answer == {"posted": 2, "handed_on": 0}
+
+
+def test_an_address_that_cannot_be_read_now_lets_no_other_webhook_hear_twice() -> None:
+    world = World(unreadable={"/other"})
+
+    answer = world.tell(TOLD)
+
+    assert answer == {"posted": 1, "handed_on": 1}
+    assert world.posted == [(ONE, TEXT)]
+    assert [message.webhook for message in world.handed_on] == ["/other"]
+
+
+def test_an_address_that_still_cannot_be_read_is_left_to_lambdas_next_try() -> None:
+    world = World(unreadable={"/other"})
+
+    with pytest.raises(Throttled):
+        world.tell(TOLD.model_copy(update={"webhook": "/other"}))
 
 
 def test_without_webhooks_nothing_is_done() -> None:

@@ -214,6 +214,8 @@ class MachineKeeper:
         machine = runtime.machine
         moment = now()
         machine.state, machine.state_reason = state, reason
+        if state in (State.STOPPED, State.TERMINATED):
+            machine.public_ip = None  # released then (EC2 User Guide, "Amazon EC2 instance IP addressing")
         machine.transitioned_at = moment.isoformat()
         machine.transition_reason = f"{by} ({moment:%Y-%m-%d %H:%M:%S} GMT)" if by else ""
         machine.save(runtime.sandbox.directory)
@@ -338,5 +340,4 @@ class MachineKeeper:
         reason, by = machine.state_reason, machine.transition_reason.split(" (")[0]
         if at_last is State.TERMINATED:
             await asyncio.to_thread(runtime.sandbox.remove_disk)
-        machine.public_ip = None  # EC2 User Guide, "Amazon EC2 instance IP addressing": released when it stops or ends
         self._move(runtime, at_last, reason, by)

@@ -79,8 +79,6 @@ class Machine:
     subnet_id: str
     vpc_id: str
     private_ip: str
-    is_public: bool
-    """Whether it has a public address while it runs."""
     security_groups: list[dict[str, str]]
     lifecycle: str
     launched_at: str
@@ -100,6 +98,8 @@ class Machine:
     requires_token: bool = False
     terminates_on_shutdown: bool = False
     root_device_name: str = "/dev/xvda"
+    is_public: bool = False
+    """Whether it has a public address while it runs; records of earlier versions do not say."""
     public_ip: str | None = None
     spot_request_id: str | None = None
     spot_status: SpotStatus | None = None

@@ -1,5 +1,6 @@
 """Filters, missing capacity, prices: what needs no server."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from runctl.local.machines.capacity import MissingCapacity, PoolPattern
 from runctl.local.machines.catalogue import Catalogue
 from runctl.local.machines.ec2.filters import matching
+from runctl.local.machines.machine import Machine
 from runctl.local.machines.sandbox import Sandbox
 from runctl.local.machines.wire.errors import AwsError
 
@@ -109,3 +111,16 @@ def test_machines_share_the_persons_package_cache(tmp_path: Path, monkeypatch: p
     assert environment["HOME"] == str(tmp_path / "machine" / "home")
     assert environment["UV_CACHE_DIR"] == str(tmp_path / "person" / ".cache" / "uv")
     assert environment["PIP_CACHE_DIR"] == str(tmp_path / "elsewhere")
+
+
+def test_record_of_a_machine_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    names = ("reservation_id", "client_token", "instance_type", "architecture", "image_id", "zone", "zone_id")
+    fields = dict.fromkeys((*names, "subnet_id", "vpc_id", "private_ip", "lifecycle"), "x")
+    Machine("i-1", security_groups=[], launched_at=NOON.isoformat(), public_ip="203.0.113.4", **fields).save(tmp_path)
+    record = json.loads((tmp_path / "machine.json").read_text())
+    del record["is_public"]
+    (tmp_path / "machine.json").write_text(json.dumps(record))
+
+    machine = Machine.load(tmp_path)
+
+    assert (machine.instance_id, machine.is_public, machine.public_ip) == ("i-1", False, "203.0.113.4")
